@@ -1,0 +1,1 @@
+"""What runs in every cell in front of Temporal: Envoy's configuration and the gatekeeper."""

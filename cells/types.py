@@ -1,0 +1,160 @@
+"""What a cell is: the spec we want, what we see of it, the state one run hands the next."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from controlplane.resource import Conditions
+
+SYNTHETIC_RING = 0
+"""The ring that takes every change first and holds synthetic load only, never a tenant."""
+
+
+class Provider(StrEnum):
+    AWS = "aws"
+    GCP = "gcp"
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much a cell offers or a namespace takes, one number per dimension.
+
+    A cell is full when its tightest dimension is.
+    """
+
+    namespaces: int
+    actions_per_second: int
+
+    def __add__(self, other: "Capacity") -> "Capacity":
+        return Capacity(
+            self.namespaces + other.namespaces,
+            self.actions_per_second + other.actions_per_second,
+        )
+
+    def __sub__(self, other: "Capacity") -> "Capacity":
+        return Capacity(
+            self.namespaces - other.namespaces,
+            self.actions_per_second - other.actions_per_second,
+        )
+
+    def shortages(self, wanted: "Capacity") -> list[str]:
+        """Say, per dimension, why `wanted` does not fit into this much free capacity."""
+        return [
+            f"{what}: {need} needed, {max(free, 0)} free"
+            for what, free, need in (
+                ("namespaces", self.namespaces, wanted.namespaces),
+                ("actions per second", self.actions_per_second, wanted.actions_per_second),
+            )
+            if need > free
+        ]
+
+
+NOTHING = Capacity(namespaces=0, actions_per_second=0)
+
+
+@dataclass(frozen=True)
+class CellAddresses:
+    """Where a cell's parts answer, each `host:port`, except where said."""
+
+    frontend: str
+    """The Temporal service, gRPC, reached by the control plane only."""
+    ingress: str
+    """Envoy's listener: what the cell's name in DNS and every namespace endpoint lead to."""
+    ingress_admin: str
+    """Envoy's administration interface (HTTP)."""
+    gatekeeper: str
+    """The gatekeeper's gRPC health service, which tells what it has loaded."""
+    database: str
+    """A libpq URL without password, `postgresql://role@host:port/database`."""
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    provider: Provider
+    region: str
+    ring: int
+    server_version: str
+    capacity: Capacity
+    addresses: CellAddresses
+
+
+@dataclass(frozen=True)
+class ObservedCell:
+    """What the provider reports. An empty `problems` means every part answers."""
+
+    server_version: str | None
+    problems: list[str] = field(default_factory=list)
+
+
+class CellCondition(StrEnum):
+    READY = "Ready"
+    """Every part of the cell answers and its server has the version wanted."""
+
+
+@dataclass(frozen=True)
+class Cordon:
+    """Why a cell takes no new namespaces."""
+
+    reason: str
+    by: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Capacity held for one namespace: a reservation until it is confirmed."""
+
+    amount: Capacity
+    owner: str
+    """The namespace's uid: a namespace recreated under the same name is another owner."""
+    expires_at: datetime | None
+    """When an unconfirmed reservation lapses; None once confirmed."""
+
+
+@dataclass
+class CellState:
+    """Everything that survives continue-as-new. Add fields only with defaults."""
+
+    id: str
+    spec: CellSpec
+    generation: int = 1
+    revision: int = 0
+    cordon: Cordon | None = None
+    allocations: dict[str, Allocation] = field(default_factory=dict)
+    conditions: Conditions = field(default_factory=dict)
+    observed: ObservedCell | None = None
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell as others see it: in projections, in placement, in the Fleet API."""
+
+    id: str
+    spec: CellSpec
+    generation: int
+    revision: int
+    """Rises with every change; an older revision never overwrites a newer one."""
+    cordon: Cordon | None
+    allocated: Capacity
+    namespaces: int
+    conditions: Conditions
+    server_version: str | None
+
+    @property
+    def free(self) -> Capacity:
+        return self.spec.capacity - self.allocated
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Hold capacity for a namespace until it is confirmed, released, or the hold lapses."""
+
+    namespace: str
+    owner: str
+    amount: Capacity
+
+
+@dataclass(frozen=True)
+class Release:
+    namespace: str
+    owner: str

@@ -1,0 +1,1 @@
+"""The service around the domains, and the vocabulary under them."""

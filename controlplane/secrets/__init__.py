@@ -1,0 +1,1 @@
+"""Where keys, passwords and tokens live: a port, the names of what we keep, and adapters."""

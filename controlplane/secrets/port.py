@@ -1,0 +1,63 @@
+"""What the control plane needs of a secret store, and how its secrets are called.
+
+Workflow history, projections, logs and errors hold these names and fingerprints, never values.
+"""
+
+from typing import Protocol
+
+
+class SecretStore(Protocol):
+    """Small values under names like `namespaces/orders.acme1/database`. Calls can be repeated."""
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Store `value` durably, replacing what was there."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """Return the value, or None when there is none."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Forget the value; succeed if there is none."""
+        ...
+
+    async def names(self, prefix: str) -> list[str]:
+        """Return the names that begin with `prefix`, sorted."""
+        ...
+
+
+FLEET_CA = "fleet/ca"
+"""PEM: certificate, then private key, of the CA that signs server certificates."""
+PROBER_CA = "fleet/prober-ca"
+"""PEM: certificate, then private key, of the CA that signs the control plane's probing clients."""
+API_SIGNING_KEY = "identity/signing-key"
+"""PEM: the private key that signs API keys."""
+CONTROLPLANE_DATABASE = "controlplane/database"
+"""The password of the control plane's own database role."""
+DNS_UPDATE_KEY = "dns/update-key"
+"""Base64: the TSIG key that signs dynamic updates of the fleet's zone."""
+
+
+def cell_database(cell: str) -> str:
+    """Name the password with which the control plane writes to a cell's database."""
+    return f"cells/{cell}/database"
+
+
+def cell_sealing_key(cell: str) -> str:
+    """Name the key that seals what only the cell's gatekeeper may open (see cells.ingress)."""
+    return f"cells/{cell}/sealing-key"
+
+
+def namespace_prefix(namespace: str) -> str:
+    """Return the beginning of the names of everything kept for one namespace."""
+    return f"namespaces/{namespace}/"
+
+
+def namespace_database(namespace: str) -> str:
+    """Name the namespace's own database credential: JSON `{"username": …, "password": …}`."""
+    return f"{namespace_prefix(namespace)}database"
+
+
+def namespace_certificate(namespace: str) -> str:
+    """Name the endpoint's server certificate: PEM chain, then its private key."""
+    return f"{namespace_prefix(namespace)}certificate"

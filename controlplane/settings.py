@@ -1,0 +1,66 @@
+"""Settings of the control plane's processes, read once from the environment.
+
+The engine is found through Temporal's own client configuration (`TEMPORAL_ADDRESS`,
+`TEMPORAL_NAMESPACE`, profiles; see `temporalio.envconfig`).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the worker and the API need to know. Secrets are not here but in the secret store."""
+
+    database_url: str
+    """A libpq URL of the control plane's database, without password."""
+    secrets_dir: Path
+    secrets_key_file: Path
+    zone: str
+    """The DNS zone under which every endpoint has its name, without a trailing dot."""
+    dns_servers: tuple[str, ...]
+    """The zone's authoritative servers, each `ip:port`; the first takes the updates."""
+    build_id: str | None
+    """The version under which the worker joins its deployment; None runs it unversioned."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `CONTROLPLANE_…` variables; a missing one raises ValueError naming it."""
+        return cls(
+            database_url=_required(env, "CONTROLPLANE_DATABASE_URL"),
+            secrets_dir=Path(_required(env, "CONTROLPLANE_SECRETS_DIR")),
+            secrets_key_file=Path(_required(env, "CONTROLPLANE_SECRETS_KEY_FILE")),
+            zone=_required(env, "CONTROLPLANE_ZONE"),
+            dns_servers=tuple(_required(env, "CONTROLPLANE_DNS_SERVERS").split(",")),
+            build_id=env.get("CONTROLPLANE_BUILD_ID"),
+        )
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """Where the API listens, and as whom."""
+
+    grpc_listen: str
+    """Plaintext gRPC, `host:port`; keep it on loopback."""
+    tls_listen: str
+    """gRPC over TLS, `host:port`."""
+    http_listen: str
+    """The Fleet API, `host:port`."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "ApiSettings":
+        """Read `CONTROLPLANE_API_…` variables; a missing one raises ValueError naming it."""
+        return cls(
+            grpc_listen=_required(env, "CONTROLPLANE_API_GRPC_LISTEN"),
+            tls_listen=_required(env, "CONTROLPLANE_API_TLS_LISTEN"),
+            http_listen=_required(env, "CONTROLPLANE_API_HTTP_LISTEN"),
+        )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name)
+    if not value:
+        raise ValueError(f"{name} is not set")
+    return value

@@ -1,0 +1,1 @@
+"""Provisioning: what a namespace is, and how one comes to be, changes and goes."""

@@ -1,0 +1,153 @@
+"""What the steps of provisioning ask of the outside world.
+
+Every method can be repeated without harm: "already so" and "already gone" are success. A uid
+fences each change, so that a late call for an earlier incarnation of a namespace does nothing to
+its successor. Failures that trying again cannot help are raised as `errors.rejected`.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from cells.ingress.records import CertificateFilter
+from cells.types import CellAddresses, CellView, Reserve
+from provisioning.types import (
+    AdmissionFacts,
+    CertificateFacts,
+    DatabaseFacts,
+    DnsFacts,
+    NamespaceView,
+    RegistrationFacts,
+    SearchAttributeType,
+)
+
+
+@dataclass(frozen=True)
+class Incarnation:
+    """One namespace in one cell, told apart from others of the same name by its uid."""
+
+    namespace: str
+    uid: str
+    cell: str
+
+
+class Fleet(Protocol):
+    """The cells, as placement sees them."""
+
+    async def cells(self) -> list[CellView]:
+        """Return every cell."""
+        ...
+
+    async def reserve(self, cell: str, request: Reserve) -> None:
+        """Hold capacity; raise `errors.no_capacity` when the cell has just filled up."""
+        ...
+
+
+class CellDirectory(Protocol):
+    async def locate(self, cell: str) -> CellAddresses:
+        """Return where the cell's parts answer."""
+        ...
+
+
+class Databases(Protocol):
+    """A namespace's record and role in its cell's database."""
+
+    async def prepare(self, target: Incarnation, server_name: str) -> DatabaseFacts:
+        """Create the record (admitting nobody), the role and its first credential."""
+        ...
+
+    async def rotate(self, target: Incarnation) -> DatabaseFacts:
+        """Put a new credential in place; the one before stays valid until the next rotation."""
+        ...
+
+    async def remove(self, target: Incarnation) -> None:
+        """Remove the record, the roles and the credential."""
+        ...
+
+    async def observe(self, target: Incarnation) -> DatabaseFacts | None: ...
+
+
+class Certificates(Protocol):
+    """The endpoint's server certificate and the checks on the caller's CA bundle."""
+
+    async def ensure(
+        self, target: Incarnation, server_name: str, client_ca: str, renew_before: timedelta
+    ) -> CertificateFacts:
+        """Issue a certificate, unless the present one is good for longer than `renew_before`."""
+        ...
+
+    async def destroy(self, target: Incarnation) -> None:
+        """Forget certificate and key."""
+        ...
+
+    async def observe(self, target: Incarnation, client_ca: str) -> CertificateFacts | None: ...
+
+
+class Registrar(Protocol):
+    """The namespace on its cell's Temporal service."""
+
+    async def register(
+        self,
+        target: Incarnation,
+        retention: timedelta,
+        search_attributes: dict[str, SearchAttributeType],
+    ) -> RegistrationFacts:
+        """Register the namespace, global from birth; change what differs."""
+        ...
+
+    async def deregister(self, target: Incarnation) -> None: ...
+
+    async def observe(self, target: Incarnation) -> RegistrationFacts | None: ...
+
+
+class Ingress(Protocol):
+    """Who gets through the cell's ingress to the namespace."""
+
+    async def admit(
+        self,
+        target: Incarnation,
+        server_name: str,
+        client_ca: str,
+        filters: tuple[CertificateFilter, ...],
+    ) -> AdmissionFacts:
+        """Open the endpoint, and return once the gatekeeper enforces exactly this."""
+        ...
+
+    async def dismiss(self, target: Incarnation) -> None:
+        """Close the endpoint, and return once the gatekeeper refuses everyone."""
+        ...
+
+    async def observe(self, target: Incarnation) -> AdmissionFacts | None: ...
+
+
+class Dns(Protocol):
+    """The endpoint's name in the fleet's zone."""
+
+    async def publish(self, name: str, target: str, ttl: timedelta) -> DnsFacts:
+        """Publish `name` as an alias of `target`; return once every authoritative server says so,
+        with the TTL asked for and without a stale denial."""
+        ...
+
+    async def withdraw(self, name: str) -> None:
+        """Remove the name; return once every authoritative server denies it."""
+        ...
+
+    async def observe(self, name: str) -> DnsFacts | None: ...
+
+
+class Prober(Protocol):
+    async def prove(
+        self, target: Incarnation, server_name: str, certificate_fingerprint: str
+    ) -> None:
+        """Raise unless the endpoint does what it should, seen from outside.
+
+        The TLS handshake shows the right certificate; a client without a certificate and one with
+        a foreign certificate are refused; a canary workflow completes.
+        """
+        ...
+
+
+class NamespaceProjection(Protocol):
+    async def publish_namespace(self, view: NamespaceView) -> None:
+        """Make the view readable, unless a newer revision already is."""
+        ...

@@ -1,0 +1,1 @@
+"""Rollouts: how a release travels through the rings of the fleet."""
