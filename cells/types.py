@@ -158,3 +158,9 @@ class Reserve:
 class Release:
     namespace: str
     owner: str
+
+
+@dataclass(frozen=True)
+class CordonCell:
+    reason: str
+    by: str

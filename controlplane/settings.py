@@ -22,6 +22,8 @@ class Settings:
     """The DNS zone under which every endpoint has its name, without a trailing dot."""
     dns_servers: tuple[str, ...]
     """The zone's authoritative servers, each `ip:port`; the first takes the updates."""
+    regions: tuple[str, ...]
+    """The regions in which this worker acts."""
     build_id: str | None
     """The version under which the worker joins its deployment; None runs it unversioned."""
 
@@ -34,6 +36,7 @@ class Settings:
             secrets_key_file=Path(_required(env, "CONTROLPLANE_SECRETS_KEY_FILE")),
             zone=_required(env, "CONTROLPLANE_ZONE"),
             dns_servers=tuple(_required(env, "CONTROLPLANE_DNS_SERVERS").split(",")),
+            regions=tuple(_required(env, "CONTROLPLANE_REGIONS").split(",")),
             build_id=env.get("CONTROLPLANE_BUILD_ID"),
         )
 

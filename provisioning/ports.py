@@ -6,7 +6,7 @@ its successor. Failures that trying again cannot help are raised as `errors.reje
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cells.ingress.records import CertificateFilter
@@ -56,8 +56,12 @@ class Databases(Protocol):
         """Create the record (admitting nobody), the role and its first credential."""
         ...
 
-    async def rotate(self, target: Incarnation) -> DatabaseFacts:
-        """Put a new credential in place; the one before stays valid until the next rotation."""
+    async def rotate(self, target: Incarnation, replaces: datetime) -> DatabaseFacts:
+        """Put a new credential in place of the one made at `replaces` (its `rotated_at`).
+
+        The one before stays valid until the next rotation. If another one is current already,
+        this call was made before and changes nothing.
+        """
         ...
 
     async def remove(self, target: Incarnation) -> None:

@@ -91,6 +91,8 @@ class RegistrationFacts:
 class AdmissionFacts:
     digest: str
     """Of everything the ingress enforces for the namespace (`cells.ingress.records`)."""
+    basis: str = ""
+    """Of what was asked for (`plan.admission_basis`): when it differs, admission is due again."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,12 @@ class NamespaceState:
     observed: ObservedNamespace = field(default_factory=ObservedNamespace)
     attempted: list[Step] = field(default_factory=list)
     """Steps ever begun, in order: what an undo has to reach, whatever their outcome."""
+    asked_cells: list[str] = field(default_factory=list)
+    """Cells that were asked to hold capacity, whatever they answered."""
+    failed_rounds: int = 0
+    """How often in a row the steps failed: the pause before the next try grows with it."""
+    failure: str = ""
+    """Why creation was given up, while what it did is being undone."""
     conditions: Conditions = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     """The most recent operations, oldest first."""
@@ -239,6 +247,7 @@ class NamespaceView:
 @dataclass(frozen=True)
 class CreateNamespace:
     operation: str
+    """The id of the operation: repeated, the same request; new, another one."""
     spec: NamespaceSpec
 
 

@@ -1,0 +1,64 @@
+"""How everyone else reaches a cell."""
+
+from dataclasses import dataclass
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
+from cells.workflow import CellWorkflow
+from controlplane.queues import CELLS
+
+
+def cell_workflow_id(cell: str) -> str:
+    return f"cell/{cell}"
+
+
+@dataclass(frozen=True)
+class CellClient:
+    """Refusals are raised as the ApplicationError the cell gave (see `controlplane.errors`)."""
+
+    temporal: Client
+
+    async def register(self, cell: str, spec: CellSpec) -> CellView:
+        """Make the cell known, or tell it its new spec. It is placed upon once it is Ready."""
+        start = WithStartWorkflowOperation(
+            CellWorkflow.run,
+            CellState(cell, spec),
+            id=cell_workflow_id(cell),
+            task_queue=CELLS,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        return await self.temporal.execute_update_with_start_workflow(
+            CellWorkflow.configure, spec, start_workflow_operation=start
+        )
+
+    async def reserve(self, cell: str, request: Reserve) -> None:
+        """Hold capacity; raise the cell's NoCapacity when it has none."""
+        try:
+            await self.handle(cell).execute_update(CellWorkflow.reserve, request)
+        except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise error.cause from None
+            raise
+
+    async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
+        return await self.handle(cell).execute_update(CellWorkflow.cordon, CordonCell(reason, by))
+
+    async def uncordon(self, cell: str) -> CellView:
+        return await self.handle(cell).execute_update(CellWorkflow.uncordon)
+
+    async def describe(self, cell: str) -> CellView:
+        return await self.handle(cell).query(CellWorkflow.describe)
+
+    async def allocations(self, cell: str) -> dict[str, Allocation]:
+        return await self.handle(cell).query(CellWorkflow.allocations)
+
+    def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
+        return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))

@@ -1,0 +1,1 @@
+"""The servers of a cell: whether they answer, and in which version."""

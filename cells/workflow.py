@@ -1,0 +1,239 @@
+"""The life of one cell."""
+
+import contextlib
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+from temporalio.workflow import ContinueAsNewVersioningBehavior
+
+from cells.activities import CellActivities, ObserveCell
+from cells.types import (
+    NOTHING,
+    Allocation,
+    CellCondition,
+    CellSpec,
+    CellState,
+    CellView,
+    Cordon,
+    CordonCell,
+    Release,
+    Reserve,
+)
+from controlplane.errors import no_capacity
+from controlplane.queues import region_queue
+from controlplane.resource import Condition, ConditionStatus, set_condition
+
+OBSERVE_EVERY = timedelta(seconds=30)
+OBSERVE_TIMEOUT = timedelta(seconds=20)
+OBSERVE_RETRY = RetryPolicy(maximum_attempts=3)
+PUBLISH_TIMEOUT = timedelta(seconds=5)
+PUBLISH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=5))
+RESERVATION_LIFETIME = timedelta(minutes=15)
+"""How long capacity is held for a namespace that is neither confirmed nor released: longer than a
+creation may take, so that only a hold whose owner is gone ever lapses."""
+
+
+@workflow.defn
+class CellWorkflow:
+    """Knows one cell: what it should be, whether it is, and who holds which part of it.
+
+    Handlers only record; `run` is the one place that looks at the world and reports. Capacity is
+    given out by the handlers alone, one at a time, so it can never be given twice.
+    """
+
+    @workflow.init
+    def __init__(self, state: CellState) -> None:
+        self._state = state
+        self._published_revision = 0
+        self._observed_generation = 0
+        self._next_observation = workflow.now()
+
+    @workflow.run
+    async def run(self, _: CellState) -> None:
+        while not self._should_roll_over():
+            if self._observation_is_due():
+                await self._observe()
+            self._drop_lapsed_reservations()
+            if self._state.revision != self._published_revision:
+                await self._publish()
+            await self._wait_for_change()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(
+            self._state, initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        )
+
+    @workflow.update
+    def configure(self, spec: CellSpec) -> CellView:
+        """Record what the cell should be; the same spec again changes nothing."""
+        if spec != self._state.spec:
+            self._state.spec = spec
+            self._state.generation += 1
+            self._touch()
+        return self.describe()
+
+    @workflow.update
+    def reserve(self, request: Reserve) -> None:
+        """Hold capacity for a namespace; its own earlier hold is replaced, not added to."""
+        self._state.allocations[request.namespace] = Allocation(
+            request.amount, request.owner, workflow.now() + RESERVATION_LIFETIME
+        )
+        self._touch()
+
+    @reserve.validator
+    def _check_reserve(self, request: Reserve) -> None:
+        # Placement decided on a projection; what counts is here, and now.
+        if self._state.cordon is not None:
+            raise no_capacity(f"{self._state.id} was cordoned: {self._state.cordon.reason}")
+        held = [
+            allocation.amount
+            for namespace, allocation in self._state.allocations.items()
+            if namespace != request.namespace and not _has_lapsed(allocation, workflow.now())
+        ]
+        free = self._state.spec.capacity - sum(held, NOTHING)
+        if shortages := free.shortages(request.amount):
+            raise no_capacity(f"{self._state.id} is full: {', '.join(shortages)}")
+
+    @workflow.signal
+    def confirm(self, request: Reserve) -> None:
+        """The namespace lives here now. True whatever became of its reservation meanwhile."""
+        self._state.allocations[request.namespace] = Allocation(
+            request.amount, request.owner, expires_at=None
+        )
+        self._touch()
+
+    @workflow.signal
+    def release(self, request: Release) -> None:
+        held = self._state.allocations.get(request.namespace)
+        if held is not None and held.owner == request.owner:
+            del self._state.allocations[request.namespace]
+            self._touch()
+
+    @workflow.update
+    def cordon(self, request: CordonCell) -> CellView:
+        """Stop placing namespaces here; those that live here stay."""
+        self._state.cordon = Cordon(request.reason, request.by, workflow.now())
+        self._touch()
+        return self.describe()
+
+    @workflow.update
+    def uncordon(self) -> CellView:
+        self._state.cordon = None
+        self._touch()
+        return self.describe()
+
+    @workflow.query
+    def describe(self) -> CellView:
+        state = self._state
+        allocated = sum((a.amount for a in state.allocations.values()), NOTHING)
+        return CellView(
+            id=state.id,
+            spec=state.spec,
+            generation=state.generation,
+            revision=state.revision,
+            cordon=state.cordon,
+            allocated=allocated,
+            namespaces=len(state.allocations),
+            conditions=state.conditions,
+            server_version=None if state.observed is None else state.observed.server_version,
+        )
+
+    @workflow.query
+    def allocations(self) -> dict[str, Allocation]:
+        """Return who holds what, reservations included."""
+        return self._state.allocations
+
+    def _observation_is_due(self) -> bool:
+        return (
+            self._observed_generation != self._state.generation
+            or workflow.now() >= self._next_observation
+        )
+
+    async def _observe(self) -> None:
+        state = self._state
+        generation = state.generation
+        try:
+            observed = await workflow.execute_activity_method(
+                CellActivities.observe_cell,
+                ObserveCell(state.id, state.spec),
+                task_queue=region_queue(state.spec.region),
+                start_to_close_timeout=OBSERVE_TIMEOUT,
+                schedule_to_start_timeout=OBSERVE_EVERY,
+                retry_policy=OBSERVE_RETRY,
+                summary=f"generation {generation}",
+            )
+        except ActivityError as error:
+            self._report(ConditionStatus.UNKNOWN, "NotObserved", generation, str(error.cause))
+        else:
+            if observed != state.observed:
+                state.observed = observed
+                self._touch()
+            if observed.problems:
+                message = "; ".join(observed.problems)
+                self._report(ConditionStatus.FALSE, "PartsFailing", generation, message)
+            else:
+                self._report(ConditionStatus.TRUE, "AllPartsAnswer", generation)
+        self._observed_generation = generation
+        self._next_observation = workflow.now() + OBSERVE_EVERY
+
+    def _drop_lapsed_reservations(self) -> None:
+        now = workflow.now()
+        kept = {n: a for n, a in self._state.allocations.items() if not _has_lapsed(a, now)}
+        if len(kept) != len(self._state.allocations):
+            self._state.allocations = kept
+            self._touch()
+
+    async def _publish(self) -> None:
+        view = self.describe()
+        await workflow.execute_local_activity_method(
+            CellActivities.publish_cell,
+            view,
+            start_to_close_timeout=PUBLISH_TIMEOUT,
+            retry_policy=PUBLISH_RETRY,
+        )
+        self._published_revision = view.revision
+
+    async def _wait_for_change(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: (
+                    self._state.revision != self._published_revision
+                    or self._observation_is_due()
+                    or self._should_roll_over()
+                ),
+                timeout=max(self._next_observation - workflow.now(), timedelta(0)),
+            )
+
+    def _should_roll_over(self) -> bool:
+        # A run is pinned to the code it began on, so new code needs a new run.
+        info = workflow.info()
+        return (
+            info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
+    def _touch(self) -> None:
+        self._state.revision += 1
+
+    def _report(
+        self, status: ConditionStatus, reason: str, generation: int, message: str = ""
+    ) -> None:
+        conditions = set_condition(
+            self._state.conditions,
+            Condition(
+                type=CellCondition.READY,
+                status=status,
+                reason=reason,
+                observed_generation=generation,
+                last_transition_time=workflow.now(),
+                message=message,
+            ),
+        )
+        if conditions != self._state.conditions:
+            self._state.conditions = conditions
+            self._touch()
+
+
+def _has_lapsed(allocation: Allocation, now: datetime) -> bool:
+    return allocation.expires_at is not None and allocation.expires_at <= now

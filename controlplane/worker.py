@@ -1,0 +1,180 @@
+"""The composition root: the one place that knows every workflow, activity and adapter."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.worker import Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
+
+from cells.activities import CellActivities
+from cells.client import CellClient
+from cells.runtime.observer import AddressObserver
+from cells.types import CellView, Reserve
+from cells.workflow import CellWorkflow
+from controlplane.heartbeats import Heartbeats
+from controlplane.queues import CELLS, NAMESPACES, region_queue
+from controlplane.secrets.file import FileSecretStore
+from controlplane.settings import Settings
+from controlplane.store.directory import Directory
+from controlplane.store.pool import open_pool
+from controlplane.store.projections import Projections
+from provisioning.activities import ProvisioningActivities
+from provisioning.workflow import NamespaceWorkflow
+
+DEPLOYMENT = "controlplane"
+GRACEFUL_SHUTDOWN = timedelta(seconds=10)
+# Workflow tasks left on the queue of a worker that died go back to the others after this long.
+STICKY_TIMEOUT = timedelta(seconds=3)
+# As much as one process keeps moving; the rest waits in the region's queue.
+CONCURRENT_ACTIVITIES = 64
+
+
+@dataclass(frozen=True)
+class StoredFleet:
+    """The fleet as provisioning sees it: cells read from the store, capacity held by the cells."""
+
+    directory: Directory
+    client: CellClient
+
+    async def cells(self) -> list[CellView]:
+        return await self.directory.cells()
+
+    async def reserve(self, cell: str, request: Reserve) -> None:
+        await self.client.reserve(cell, request)
+
+
+async def connect_engine() -> Client:
+    """Connect to the engine that Temporal's own client configuration names."""
+    config = ClientConfig.load_client_connect_config()
+    return await Client.connect(**config, data_converter=pydantic_data_converter)
+
+
+def build_workers(
+    client: Client,
+    cells: CellActivities,
+    provisioning: ProvisioningActivities,
+    regions: Sequence[str],
+    *,
+    build_id: str | None = None,
+) -> list[Worker]:
+    """Return a worker per task queue; with a build id, they join the versioned deployment."""
+    deployment = _deployment(build_id) if build_id else None
+    entities = [
+        Worker(
+            client,
+            task_queue=NAMESPACES,
+            workflows=[NamespaceWorkflow],
+            activities=[provisioning.choose_cell, provisioning.publish_namespace],
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            deployment_config=deployment,
+        ),
+        Worker(
+            client,
+            task_queue=CELLS,
+            workflows=[CellWorkflow],
+            activities=[cells.publish_cell],
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+            deployment_config=deployment,
+        ),
+    ]
+    return entities + [
+        Worker(
+            client,
+            task_queue=region_queue(region),
+            activities=[
+                cells.observe_cell,
+                provisioning.reserve_cell,
+                provisioning.write_database,
+                provisioning.remove_database,
+                provisioning.issue_certificate,
+                provisioning.destroy_certificate,
+                provisioning.register,
+                provisioning.deregister,
+                provisioning.admit,
+                provisioning.dismiss,
+                provisioning.publish_dns,
+                provisioning.withdraw_dns,
+                provisioning.prove,
+                provisioning.observe_namespace,
+            ],
+            interceptors=[Heartbeats()],
+            max_concurrent_activities=CONCURRENT_ACTIVITIES,
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            deployment_config=deployment,
+        )
+        for region in regions
+    ]
+
+
+def _deployment(build_id: str) -> WorkerDeploymentConfig:
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+@asynccontextmanager
+async def adapters(
+    settings: Settings, client: Client
+) -> AsyncIterator[tuple[CellActivities, ProvisioningActivities]]:
+    """Join the activities with the adapters for the real world."""
+    from provisioning.certificates.authority import FleetAuthority
+    from provisioning.connections import CellConnections
+    from provisioning.database import PostgresDatabases
+    from provisioning.dns.rfc2136 import Rfc2136Dns
+    from provisioning.ingress import GatekeeperIngress
+    from provisioning.proof import EndpointProber
+    from provisioning.temporal import TemporalRegistrar
+    async with AsyncExitStack() as closing:
+        secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
+        pool = await open_pool(settings, secrets)
+        closing.push_async_callback(pool.close)
+        directory, projections = Directory(pool), Projections(pool)
+        connections = CellConnections(directory, secrets)
+        closing.push_async_callback(connections.close)
+        dns = Rfc2136Dns(settings.zone, settings.dns_servers, secrets)
+        yield (
+            CellActivities(AddressObserver(secrets), projections),
+            ProvisioningActivities(
+                zone=settings.zone,
+                fleet=StoredFleet(directory, CellClient(client)),
+                databases=PostgresDatabases(connections, secrets),
+                certificates=FleetAuthority(secrets),
+                registrar=TemporalRegistrar(directory),
+                ingress=GatekeeperIngress(directory, connections, secrets),
+                dns=dns,
+                prober=EndpointProber(directory, dns, secrets),
+                projection=projections,
+            ),
+        )
+
+
+async def run() -> None:
+    """Work until told to stop."""
+    settings = Settings.from_env()
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    client = await connect_engine()
+    async with adapters(settings, client) as (cells, provisioning), AsyncExitStack() as running:
+        for worker in build_workers(
+            client, cells, provisioning, settings.regions, build_id=settings.build_id
+        ):
+            await running.enter_async_context(worker)
+        await stop.wait()
+
+
+def main() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run())

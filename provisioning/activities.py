@@ -1,0 +1,177 @@
+"""The steps of provisioning as side effects, each safe to repeat."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from temporalio import activity
+
+from cells.ingress.records import CertificateFilter
+from cells.placement import Placement, explain_refusal, place
+from cells.types import Reserve
+from controlplane.errors import no_capacity
+from controlplane.ids import ingress_name, server_name
+from provisioning.plan import RENEW_BEFORE
+from provisioning.ports import (
+    Certificates,
+    Databases,
+    Dns,
+    Fleet,
+    Incarnation,
+    Ingress,
+    NamespaceProjection,
+    Prober,
+    Registrar,
+)
+from provisioning.types import (
+    DEMAND,
+    AdmissionFacts,
+    CertificateFacts,
+    DatabaseFacts,
+    DnsFacts,
+    NamespaceView,
+    ObservedNamespace,
+    RegistrationFacts,
+    SearchAttributeType,
+)
+
+ENDPOINT_TTL = timedelta(seconds=15)
+"""Short, so that clients follow a failover within half a minute."""
+
+
+@dataclass(frozen=True)
+class WriteDatabase:
+    target: Incarnation
+    replaces: datetime | None
+    """When the credential to be replaced was made; None for the first one."""
+
+
+@dataclass(frozen=True)
+class IssueCertificate:
+    target: Incarnation
+    client_ca: str
+
+
+@dataclass(frozen=True)
+class Register:
+    target: Incarnation
+    retention: timedelta
+    search_attributes: dict[str, SearchAttributeType]
+
+
+@dataclass(frozen=True)
+class Admit:
+    target: Incarnation
+    client_ca: str
+    filters: tuple[CertificateFilter, ...]
+    basis: str
+
+
+@dataclass(frozen=True)
+class Prove:
+    target: Incarnation
+    certificate_fingerprint: str
+
+
+@dataclass(frozen=True)
+class ObserveNamespace:
+    target: Incarnation
+    client_ca: str
+
+
+@dataclass(frozen=True)
+class ProvisioningActivities:
+    zone: str
+    fleet: Fleet
+    databases: Databases
+    certificates: Certificates
+    registrar: Registrar
+    ingress: Ingress
+    dns: Dns
+    prober: Prober
+    projection: NamespaceProjection
+
+    @activity.defn
+    async def choose_cell(self, region: str) -> Placement:
+        placement = place(region, DEMAND, await self.fleet.cells())
+        if placement.cell is None:
+            raise no_capacity(explain_refusal(placement))
+        return placement
+
+    @activity.defn
+    async def reserve_cell(self, target: Incarnation) -> None:
+        await self.fleet.reserve(target.cell, Reserve(target.namespace, target.uid, DEMAND))
+
+    @activity.defn
+    async def write_database(self, request: WriteDatabase) -> DatabaseFacts:
+        target = request.target
+        if request.replaces is not None:
+            return await self.databases.rotate(target, request.replaces)
+        return await self.databases.prepare(target, self._server_name(target))
+
+    @activity.defn
+    async def remove_database(self, target: Incarnation) -> None:
+        await self.databases.remove(target)
+
+    @activity.defn
+    async def issue_certificate(self, request: IssueCertificate) -> CertificateFacts:
+        name = self._server_name(request.target)
+        return await self.certificates.ensure(request.target, name, request.client_ca, RENEW_BEFORE)
+
+    @activity.defn
+    async def destroy_certificate(self, target: Incarnation) -> None:
+        await self.certificates.destroy(target)
+
+    @activity.defn
+    async def register(self, request: Register) -> RegistrationFacts:
+        return await self.registrar.register(
+            request.target, request.retention, request.search_attributes
+        )
+
+    @activity.defn
+    async def deregister(self, target: Incarnation) -> None:
+        await self.registrar.deregister(target)
+
+    @activity.defn
+    async def admit(self, request: Admit) -> AdmissionFacts:
+        target = request.target
+        admission = await self.ingress.admit(
+            target, self._server_name(target), request.client_ca, request.filters
+        )
+        return replace(admission, basis=request.basis)
+
+    @activity.defn
+    async def dismiss(self, target: Incarnation) -> None:
+        await self.ingress.dismiss(target)
+
+    @activity.defn
+    async def publish_dns(self, target: Incarnation) -> DnsFacts:
+        alias_of = ingress_name(target.cell, self.zone)
+        return await self.dns.publish(self._server_name(target), alias_of, ENDPOINT_TTL)
+
+    @activity.defn
+    async def withdraw_dns(self, target: Incarnation) -> None:
+        await self.dns.withdraw(self._server_name(target))
+
+    @activity.defn
+    async def prove(self, request: Prove) -> None:
+        target = request.target
+        await self.prober.prove(target, self._server_name(target), request.certificate_fingerprint)
+
+    @activity.defn
+    async def observe_namespace(self, request: ObserveNamespace) -> ObservedNamespace:
+        """Return what is there of the namespace, looked up part by part."""
+        target = request.target
+        return ObservedNamespace(
+            database=await self.databases.observe(target),
+            certificate=await self.certificates.observe(target, request.client_ca),
+            registration=await self.registrar.observe(target),
+            admission=await self.ingress.observe(target),
+            dns=await self.dns.observe(self._server_name(target)),
+        )
+
+    @activity.defn
+    async def publish_namespace(self, view: NamespaceView) -> None:
+        await self.projection.publish_namespace(view)
+
+    def _server_name(self, target: Incarnation) -> str:
+        return server_name(target.namespace, self.zone)

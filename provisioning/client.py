@@ -1,0 +1,76 @@
+"""How everyone else reaches a namespace."""
+
+from dataclasses import dataclass
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from controlplane.errors import not_found
+from controlplane.queues import NAMESPACES
+from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
+from provisioning.workflow import NamespaceWorkflow
+
+
+def namespace_workflow_id(namespace: str) -> str:
+    return f"namespace/{namespace}"
+
+
+@dataclass(frozen=True)
+class NamespaceClient:
+    """Refusals are raised as the ApplicationError the namespace gave (see `controlplane.errors`).
+
+    When the engine cannot be reached, temporalio's RPCError says so.
+    """
+
+    temporal: Client
+
+    async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
+        """Ask for a namespace; return once that is durably recorded."""
+        start = WithStartWorkflowOperation(
+            NamespaceWorkflow.run,
+            NamespaceState(namespace),
+            id=namespace_workflow_id(namespace),
+            task_queue=NAMESPACES,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        try:
+            return await self.temporal.execute_update_with_start_workflow(
+                NamespaceWorkflow.create,
+                request,
+                id=request.operation,
+                start_workflow_operation=start,
+            )
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from None
+
+    async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
+        """Ask for a namespace to go; return once that is durably recorded."""
+        try:
+            return await self.handle(namespace).execute_update(
+                NamespaceWorkflow.delete, request, id=request.operation
+            )
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from None
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise not_found(f"namespace {namespace} not found") from None
+            raise
+
+    async def describe(self, namespace: str) -> NamespaceView:
+        return await self.handle(namespace).query(NamespaceWorkflow.describe)
+
+    def handle(self, namespace: str) -> WorkflowHandle[NamespaceWorkflow, None]:
+        return self.temporal.get_workflow_handle_for(
+            NamespaceWorkflow.run, namespace_workflow_id(namespace)
+        )
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> BaseException:
+    return error.cause if isinstance(error.cause, ApplicationError) else error

@@ -1,0 +1,157 @@
+"""How each step is taken and undone: the activities behind them, from inside a workflow."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
+
+from cells.placement import Placement
+from controlplane.queues import region_queue
+from provisioning import plan
+from provisioning.activities import (
+    Admit,
+    IssueCertificate,
+    ObserveNamespace,
+    Prove,
+    ProvisioningActivities,
+    Register,
+    WriteDatabase,
+)
+from provisioning.ports import Incarnation
+from provisioning.types import (
+    NamespaceSpec,
+    NamespaceState,
+    NamespaceView,
+    ObservedNamespace,
+    ProofFacts,
+    Step,
+)
+
+# An activity tries a few times at once; after that the entity reports, waits and comes round again.
+STEP = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=20),
+    # Short, so that a step begun by a worker that died is soon begun again.
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=2),
+        maximum_attempts=3,
+    ),
+    # So that an undo never overtakes what it undoes.
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+# Local activities touch nothing but the control plane's own database, next to the worker.
+LOCAL = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
+)
+
+
+async def choose_cell(region: str) -> Placement:
+    """Return a placement with a cell; raise NoCapacity when there is none."""
+    return await workflow.execute_local_activity_method(
+        ProvisioningActivities.choose_cell, region, **LOCAL
+    )
+
+
+async def reserve_cell(target: Incarnation, region: str) -> None:
+    """Hold capacity in the cell; raise its NoCapacity when it has just filled up."""
+    await workflow.execute_activity_method(
+        ProvisioningActivities.reserve_cell, target, **_near(region)
+    )
+
+
+async def publish(view: NamespaceView) -> None:
+    """Make the view readable by everyone else."""
+    await workflow.execute_local_activity_method(
+        ProvisioningActivities.publish_namespace, view, **LOCAL
+    )
+
+
+async def observe(target: Incarnation, spec: NamespaceSpec) -> ObservedNamespace:
+    """Return what the world holds of the namespace."""
+    return await workflow.execute_activity_method(
+        ProvisioningActivities.observe_namespace,
+        ObserveNamespace(target, spec.client_ca),
+        **_near(spec.region),
+    )
+
+
+async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: NamespaceState) -> None:
+    """Take a step in the cell that was selected, and note in `state` what it brought about.
+
+    Steps run side by side, so each reads what the others wrote only after its own await.
+    """
+    near = _near(spec.region)
+    match step:
+        case Step.SELECT_CELL:
+            raise AssertionError("the cell is selected before there is a target")
+        case Step.WRITE_DATABASE:
+            former = state.observed.database
+            database = await workflow.execute_activity_method(
+                ProvisioningActivities.write_database,
+                WriteDatabase(target, None if former is None else former.rotated_at),
+                **near,
+            )
+            state.observed = replace(state.observed, database=database)
+        case Step.ISSUE_CERTIFICATE:
+            certificate = await workflow.execute_activity_method(
+                ProvisioningActivities.issue_certificate,
+                IssueCertificate(target, spec.client_ca),
+                **near,
+            )
+            state.observed = replace(state.observed, certificate=certificate)
+        case Step.REGISTER:
+            registration = await workflow.execute_activity_method(
+                ProvisioningActivities.register,
+                Register(target, spec.retention, spec.search_attributes),
+                **near,
+            )
+            state.observed = replace(state.observed, registration=registration)
+        case Step.ADMIT:
+            basis = plan.admission_basis(spec, state.observed)
+            admission = await workflow.execute_activity_method(
+                ProvisioningActivities.admit,
+                Admit(target, spec.client_ca, spec.certificate_filters, basis),
+                **near,
+            )
+            state.observed = replace(state.observed, admission=admission)
+        case Step.PUBLISH_DNS:
+            dns = await workflow.execute_activity_method(
+                ProvisioningActivities.publish_dns, target, **near
+            )
+            state.observed = replace(state.observed, dns=dns)
+        case Step.PROVE:
+            issued, admitted = state.observed.certificate, state.observed.admission
+            assert issued is not None, "what is proven was issued before"
+            assert admitted is not None, "what is proven was admitted before"
+            await workflow.execute_activity_method(
+                ProvisioningActivities.prove, Prove(target, issued.fingerprint), **near
+            )
+            proof = ProofFacts(admitted.digest, workflow.now())
+            state.observed = replace(state.observed, proof=proof)
+
+
+async def undo(step: Step, target: Incarnation, region: str) -> None:
+    """Undo a step, whether it was taken whole, in part or not at all."""
+    near = _near(region)
+    run = workflow.execute_activity_method
+    match step:
+        case Step.SELECT_CELL | Step.PROVE:
+            pass  # Capacity is released by signal; a proof leaves nothing.
+        case Step.WRITE_DATABASE:
+            await run(ProvisioningActivities.remove_database, target, **near)
+        case Step.ISSUE_CERTIFICATE:
+            await run(ProvisioningActivities.destroy_certificate, target, **near)
+        case Step.REGISTER:
+            await run(ProvisioningActivities.deregister, target, **near)
+        case Step.ADMIT:
+            await run(ProvisioningActivities.dismiss, target, **near)
+        case Step.PUBLISH_DNS:
+            await run(ProvisioningActivities.withdraw_dns, target, **near)
+
+
+def _near(region: str) -> ActivityConfig:
+    return ActivityConfig(task_queue=region_queue(region), **STEP)

@@ -1,0 +1,515 @@
+"""The life of one namespace."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+from temporalio.workflow import ContinueAsNewVersioningBehavior
+
+from cells.client import cell_workflow_id
+from cells.placement import explain_refusal, without
+from cells.types import Release, Reserve
+from cells.workflow import CellWorkflow
+from controlplane.errors import (
+    ErrorType,
+    already_exists,
+    failed_precondition,
+    no_capacity,
+    not_found,
+)
+from controlplane.resource import Condition, ConditionStatus, set_condition
+from provisioning import journal, plan, steps
+from provisioning.ports import Incarnation
+from provisioning.types import (
+    DEMAND,
+    CreateNamespace,
+    DeleteNamespace,
+    NamespaceCondition,
+    NamespaceLife,
+    NamespaceSpec,
+    NamespaceState,
+    NamespaceView,
+    Operation,
+    OperationKind,
+    OperationState,
+    Step,
+    StepState,
+)
+
+ROUNDS_UNTIL_GIVING_UP = 8
+"""How often a creation comes round after a failed step before it is undone: about 2 minutes."""
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=30)
+RESYNC_EVERY = timedelta(hours=1)
+OPERATIONS_KEPT = 10
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step failed, and whether trying again can help."""
+
+    step: Step
+    message: str
+    is_permanent: bool
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.message}"
+
+
+@workflow.defn
+class NamespaceWorkflow:
+    """Keeps one namespace as wanted for as long as it exists.
+
+    Handlers only record what is wanted; `run` is the one place that acts on it. Creation, renewal,
+    repair and deletion are the same loop over a pure plan.
+    """
+
+    @workflow.init
+    def __init__(self, state: NamespaceState) -> None:
+        self._state = state
+        self._published_revision = 0
+        self._tried_generation = 0
+        self._next_resync = workflow.now() + RESYNC_EVERY
+
+    @workflow.run
+    async def run(self, _: NamespaceState) -> None:
+        await workflow.wait_condition(lambda: self._state.spec is not None)
+        while True:
+            self._tried_generation = self._state.generation
+            if self._is_unwanted():
+                await self._dismantle()
+            else:
+                await self._bring_about()
+            if self._state.life == NamespaceLife.DELETED:
+                break
+            await self._wait_for_change()
+            if self._should_roll_over():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                workflow.continue_as_new(
+                    self._state,
+                    initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+                )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    @workflow.update
+    def create(self, request: CreateNamespace) -> NamespaceView:
+        """Record that the namespace is wanted. The same operation again changes nothing."""
+        state, now = self._state, workflow.now()
+        if self._knows(request.operation):
+            return self.describe()
+        state.uid = str(workflow.uuid4())
+        state.spec = request.spec
+        state.created_at = now
+        state.generation = 1
+        # Above every revision of an earlier namespace of this name, whatever became of it.
+        state.revision = int(now.timestamp() * 1000)
+        self._open(request.operation, OperationKind.CREATE)
+        return self.describe()
+
+    @create.validator
+    def _check_create(self, request: CreateNamespace) -> None:
+        state = self._state
+        if state.spec is None or self._knows(request.operation):
+            return
+        if self._is_unwanted():
+            raise already_exists(
+                f"namespace {state.id} is being removed: create it again once it is gone"
+            )
+        raise already_exists(f"namespace {state.id} exists already")
+
+    @workflow.update
+    def delete(self, request: DeleteNamespace) -> NamespaceView:
+        """Record that the namespace is no longer wanted."""
+        if not self._knows(request.operation):
+            self._state.deleting = True
+            self._state.generation += 1
+            self._state.modified_at = workflow.now()
+            self._open(request.operation, OperationKind.DELETE)
+        return self.describe()
+
+    @delete.validator
+    def _check_delete(self, request: DeleteNamespace) -> None:
+        state = self._state
+        if state.spec is None:
+            raise not_found(f"namespace {state.id} not found")
+        if self._knows(request.operation):
+            return
+        if state.deleting:
+            raise failed_precondition(f"namespace {state.id} is being deleted already")
+        if state.spec.delete_protection:
+            raise failed_precondition(
+                f"namespace {state.id} has delete protection: turn it off before deleting it"
+            )
+        version = self.describe().resource_version
+        if request.resource_version not in ("", version):
+            raise failed_precondition(
+                f"namespace {state.id} is at resource version {version}, not "
+                f"{request.resource_version}: read it again and decide anew"
+            )
+
+    @workflow.query
+    def describe(self) -> NamespaceView:
+        state = self._state
+        if state.spec is None or state.created_at is None:
+            raise not_found(f"namespace {state.id} not found")
+        return NamespaceView(
+            id=state.id,
+            uid=state.uid,
+            spec=state.spec,
+            generation=state.generation,
+            revision=state.revision,
+            life=state.life,
+            created_at=state.created_at,
+            modified_at=state.modified_at,
+            observed=state.observed,
+            conditions=state.conditions,
+            operations=tuple(state.operations),
+        )
+
+    # Coming to be, and staying as wanted.
+
+    async def _bring_about(self) -> None:
+        """Take steps until the namespace is as wanted, or a step has to wait before a retry."""
+        state, spec = self._state, self._spec()
+        if workflow.now() >= self._next_resync:
+            await self._resync(spec)
+        while not self._is_unwanted():
+            due = plan.next_steps(spec, state.observed, workflow.now())
+            if not due:
+                await self._settle()
+                return
+            state.attempted.extend(step for step in due if step not in state.attempted)
+            failures = await self._round(due, StepState.RUNNING, StepState.DONE, self._take)
+            if failures and not self._is_unwanted():
+                self._state.failed_rounds += 1
+                self._report_failure(failures)
+                if state.life == NamespaceLife.ACTIVATING and (
+                    any(failure.is_permanent for failure in failures)
+                    or self._state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP
+                ):
+                    self._give_up(failures)
+                return
+            self._state.failed_rounds = 0
+
+    def _give_up(self, failures: Sequence[Failure]) -> None:
+        """Want the namespace no longer: what was done so far is undone next."""
+        self._state.failure = "; ".join(str(failure) for failure in failures)
+        self._state.life = NamespaceLife.ACTIVATION_FAILED
+        self._state.generation += 1
+        self._touch()
+
+    async def _take(self, step: Step) -> None:
+        spec = self._spec()
+        if step == Step.SELECT_CELL:
+            await self._select_cell(spec)
+        else:
+            await steps.take(step, self._target(), spec, self._state)
+
+    async def _select_cell(self, spec: NamespaceSpec) -> None:
+        """Hold capacity in the best cell that still has it."""
+        state = self._state
+        placement = await steps.choose_cell(spec.region)
+        while placement.cell is not None:
+            if placement.cell not in state.asked_cells:
+                state.asked_cells.append(placement.cell)
+            try:
+                target = Incarnation(state.id, state.uid, placement.cell)
+                await steps.reserve_cell(target, spec.region)
+            except ActivityError as error:
+                if not _is_no_capacity(error):
+                    raise
+                placement = without(placement, placement.cell, _message(error))
+            else:
+                state.observed = replace(state.observed, placement=placement)
+                return
+        raise no_capacity(explain_refusal(placement))
+
+    async def _settle(self) -> None:
+        """Everything is as wanted: say so, once."""
+        state, now = self._state, workflow.now()
+        if state.life != NamespaceLife.ACTIVE:
+            await self._confirm_cell()
+            state.life = NamespaceLife.ACTIVE
+            self._close(OperationKind.CREATE, OperationState.FULFILLED)
+        ready = Condition(
+            type=NamespaceCondition.READY,
+            status=ConditionStatus.TRUE,
+            reason="Proven",
+            observed_generation=state.generation,
+            last_transition_time=now,
+        )
+        conditions = set_condition(state.conditions, ready)
+        if conditions != state.conditions:
+            state.conditions = conditions
+            self._touch()
+        self._state.failed_rounds = 0
+        await self._publish()
+
+    async def _confirm_cell(self) -> None:
+        """Keep the capacity held in the cell chosen, and none in cells asked before it."""
+        state, target = self._state, self._target()
+        await _signal_cell(target.cell, CellWorkflow.confirm, Reserve(state.id, state.uid, DEMAND))
+        await self._release_cells(cell for cell in state.asked_cells if cell != target.cell)
+        state.asked_cells = [target.cell]
+
+    async def _resync(self, spec: NamespaceSpec) -> None:
+        """Look at the world again, and forget what is no longer true of it."""
+        self._next_resync = workflow.now() + RESYNC_EVERY
+        state = self._state
+        if state.life != NamespaceLife.ACTIVE:
+            return
+        with contextlib.suppress(ActivityError):  # What cannot be seen now is seen next time.
+            seen = await steps.observe(self._target(), spec)
+            remembered = plan.still_true(state.observed, seen)
+            if remembered != state.observed:
+                state.observed = remembered
+                self._touch()
+
+    # Ceasing to be: deleted, or undone because creation failed.
+
+    async def _dismantle(self) -> None:
+        """Undo everything ever attempted, in reverse; what fails is tried again later."""
+        state = self._state
+        if state.deleting:
+            state.life = NamespaceLife.DELETING
+            self._close(
+                OperationKind.CREATE, OperationState.CANCELLED, "deleted while being created"
+            )
+        while undos := plan.next_undos(state.attempted):
+            failures = await self._round(undos, StepState.UNDOING, StepState.UNDONE, self._undo)
+            failed = [failure.step for failure in failures]
+            state.attempted = [s for s in state.attempted if s in failed or s not in undos]
+            if failures:
+                self._state.failed_rounds += 1
+                self._report_failure(failures)
+                await self._publish()
+                return
+        if left := await self._leftovers():
+            state.attempted = list(left)
+            self._state.failed_rounds += 1
+            return
+        self._close(
+            OperationKind.CREATE,
+            OperationState.FAILED,
+            f"{state.failure}. Everything was undone: "
+            "mend the cause, then create the namespace again",
+        )
+        self._close(OperationKind.DELETE, OperationState.FULFILLED)
+        state.life = NamespaceLife.DELETED
+        self._touch()
+        await self._publish()
+
+    async def _undo(self, step: Step) -> None:
+        state = self._state
+        if step == Step.SELECT_CELL:
+            await self._release_cells(state.asked_cells)
+            state.asked_cells = []
+        elif state.observed.placement is not None:
+            await steps.undo(step, self._target(), self._spec().region)
+
+    async def _leftovers(self) -> tuple[Step, ...]:
+        """Return what the world still holds although it was undone, or cannot be looked at."""
+        if self._state.observed.placement is None:
+            return ()
+        try:
+            return plan.leftovers(await steps.observe(self._target(), self._spec()))
+        except ActivityError:
+            return (Step.WRITE_DATABASE,)
+
+    async def _release_cells(self, cells: Iterable[str]) -> None:
+        for cell in cells:
+            release = Release(self._state.id, self._state.uid)
+            await _signal_cell(cell, CellWorkflow.release, release)
+
+    # One round of steps, taken or undone side by side.
+
+    async def _round(
+        self,
+        due: Sequence[Step],
+        during: StepState,
+        after: StepState,
+        action: Callable[[Step], Awaitable[None]],
+    ) -> list[Failure]:
+        """Run `action` on each step and return what failed; a new wish cuts the taking short."""
+        operation = self._open_operation()
+        for step in due:
+            self._note(
+                operation, partial(journal.began, step=step, state=during, now=workflow.now())
+            )
+        self._touch()
+        publication = asyncio.create_task(self._publish())
+        attempts = [
+            asyncio.create_task(self._attempt(operation, step, after, action)) for step in due
+        ]
+        await workflow.wait_condition(
+            lambda: (
+                all(attempt.done() for attempt in attempts)
+                or (during == StepState.RUNNING and self._has_news())
+            )
+        )
+        for attempt in attempts:
+            attempt.cancel()
+        failures = await asyncio.gather(*attempts)
+        self._touch()
+        await publication
+        return [failure for failure in failures if failure is not None]
+
+    async def _attempt(
+        self,
+        operation: str | None,
+        step: Step,
+        after: StepState,
+        action: Callable[[Step], Awaitable[None]],
+    ) -> Failure | None:
+        state, failure = after, None
+        try:
+            await action(step)
+        except (ActivityError, ApplicationError) as error:
+            failure = Failure(step, _message(error), _is_permanent(error))
+            state = StepState.FAILED
+        except asyncio.CancelledError:
+            failure = Failure(step, "cut short", is_permanent=False)
+            state = StepState.FAILED
+        message = "" if failure is None else failure.message
+        self._note(
+            operation,
+            partial(journal.ended, step=step, state=state, now=workflow.now(), message=message),
+        )
+        return failure
+
+    def _report_failure(self, failures: Sequence[Failure]) -> None:
+        state = self._state
+        state.conditions = set_condition(
+            state.conditions,
+            Condition(
+                type=NamespaceCondition.READY,
+                status=ConditionStatus.FALSE,
+                reason="StepFailed",
+                observed_generation=state.generation,
+                last_transition_time=workflow.now(),
+                message="; ".join(str(failure) for failure in failures),
+            ),
+        )
+        self._touch()
+
+    # Waiting and rolling over.
+
+    async def _wait_for_change(self) -> None:
+        """Wait for a new wish, a step that is due, a retry or a reason to roll over."""
+        if self._state.revision != self._published_revision:
+            await self._publish()
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._has_news() or self._should_roll_over(), timeout=self._pause()
+            )
+
+    def _pause(self) -> timedelta:
+        if self._state.failed_rounds:
+            doublings = min(self._state.failed_rounds - 1, 10)
+            return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
+        until = self._next_resync
+        if due := plan.next_due(self._state.observed):
+            until = min(until, due)
+        return max(until - workflow.now(), timedelta(0))
+
+    def _has_news(self) -> bool:
+        return self._state.generation != self._tried_generation
+
+    def _should_roll_over(self) -> bool:
+        # A run is pinned to the code it began on, so new code needs a new run.
+        info = workflow.info()
+        return (
+            info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
+    # The state, its record of operations, and its publication.
+
+    def _is_unwanted(self) -> bool:
+        return self._state.deleting or self._state.life == NamespaceLife.ACTIVATION_FAILED
+
+    def _spec(self) -> NamespaceSpec:
+        assert self._state.spec is not None, "a namespace begins with its creation"
+        return self._state.spec
+
+    def _target(self) -> Incarnation:
+        placement = self._state.observed.placement
+        assert placement is not None, "steps in a cell come after the cell is selected"
+        assert placement.cell is not None, "a placement is kept only once it has a cell"
+        return Incarnation(self._state.id, self._state.uid, placement.cell)
+
+    def _knows(self, operation: str) -> bool:
+        return any(known.id == operation for known in self._state.operations)
+
+    def _open(self, operation: str, kind: OperationKind) -> None:
+        opened = Operation(operation, kind, OperationState.PENDING, workflow.now())
+        self._state.operations = [*self._state.operations, opened][-OPERATIONS_KEPT:]
+        self._touch()
+
+    def _close(self, kind: OperationKind, state: OperationState, reason: str = "") -> None:
+        """Close the open operations of one kind."""
+        self._state.operations = [
+            journal.closed(op, state, workflow.now(), reason)
+            if op.kind == kind and journal.is_open(op)
+            else op
+            for op in self._state.operations
+        ]
+        self._touch()
+
+    def _open_operation(self) -> str | None:
+        """Return the operation that steps are taken for; renewals and repairs have none."""
+        operations = self._state.operations
+        return operations[-1].id if operations and journal.is_open(operations[-1]) else None
+
+    def _note(self, operation: str | None, change: Callable[[Operation], Operation]) -> None:
+        self._state.operations = [
+            change(op) if op.id == operation else op for op in self._state.operations
+        ]
+
+    def _touch(self) -> None:
+        self._state.revision += 1
+
+    async def _publish(self) -> None:
+        view = self.describe()
+        if view.revision != self._published_revision:
+            await steps.publish(view)
+            self._published_revision = view.revision
+
+
+Request = TypeVar("Request")
+
+
+async def _signal_cell(
+    cell: str, signal: Callable[[CellWorkflow, Request], None], request: Request
+) -> None:
+    handle = workflow.get_external_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
+    # A cell that is gone holds nothing.
+    with contextlib.suppress(ApplicationError):
+        await handle.signal(signal, request)
+
+
+def _is_no_capacity(error: ActivityError) -> bool:
+    return isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.NO_CAPACITY
+
+
+def _is_permanent(error: ActivityError | ApplicationError) -> bool:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
+def _message(error: ActivityError | ApplicationError) -> str:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    match cause:
+        case ApplicationError():
+            return cause.message
+        case TemporalTimeoutError():
+            return "no worker finished it in time"
+        case _:
+            return str(cause or error)

@@ -1,0 +1,161 @@
+"""Cells through their client: a real engine, a real worker, observed cells in memory."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from cells import workflow
+from cells.types import Capacity, CellView, ObservedCell, Release, Reserve
+from cells.workflow import CellWorkflow
+from tests.engine import CELL, Entities, cell_spec, working
+from tests.eventually import eventually
+
+ONE = Capacity(namespaces=1, actions_per_second=500)
+
+
+async def test_a_registered_cell_becomes_ready_once_its_parts_answer(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+
+    view = await _reported(entities, "AllPartsAnswer")
+
+    assert view.server_version == "1.32.0"
+    assert view.conditions["Ready"].status == "True"
+
+
+async def test_a_failing_part_is_named(entities: Entities) -> None:
+    entities.cell_parts.answer = lambda: ObservedCell("1.32.0", ["the ingress is down"])
+    await entities.cells.register(CELL, cell_spec())
+
+    view = await _reported(entities, "PartsFailing")
+
+    assert view.conditions["Ready"].message == "the ingress is down"
+
+
+async def test_a_cell_is_observed_again_by_its_own_timer(
+    engine_in_skipped_time: WorkflowEnvironment,
+) -> None:
+    async with working(engine_in_skipped_time.client) as entities:
+        await entities.cells.register(CELL, cell_spec())
+        await _reported(entities, "AllPartsAnswer")
+        entities.cell_parts.answer = lambda: ObservedCell(None, ["Temporal is down"])
+
+        await engine_in_skipped_time.sleep(workflow.OBSERVE_EVERY * 2)
+
+        view = await _reported(entities, "PartsFailing")
+        assert view.server_version is None
+
+
+async def test_registering_again_changes_the_spec_and_nothing_else(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+    same = await entities.cells.register(CELL, cell_spec())
+    assert same.generation == 1
+
+    changed = await entities.cells.register(CELL, cell_spec(capacity=Capacity(7, 7000)))
+
+    assert changed.generation == 2
+    assert changed.allocated == ONE
+
+
+async def test_capacity_is_never_given_twice(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec(capacity=Capacity(5, 100_000)))
+
+    answers = await asyncio.gather(
+        *(entities.cells.reserve(CELL, Reserve(f"n{n}.acme1", f"uid-{n}", ONE)) for n in range(30)),
+        return_exceptions=True,
+    )
+
+    refused = [answer for answer in answers if answer is not None]
+    assert len(refused) == 25
+    assert all(isinstance(e, ApplicationError) and e.type == "NoCapacity" for e in refused)
+    assert "namespaces: 1 needed, 0 free" in str(refused[0])
+    assert (await entities.cells.describe(CELL)).free.namespaces == 0
+
+
+async def test_the_same_reservation_again_holds_once(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec(capacity=Capacity(1, 500)))
+
+    for _ in range(3):
+        await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+
+    assert (await entities.cells.describe(CELL)).allocated == ONE
+
+
+async def test_a_cordoned_cell_takes_nothing_new_and_keeps_what_it_has(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+    await entities.cells.cordon(CELL, reason="leaking disk", by="sre")
+
+    with pytest.raises(ApplicationError, match="cordoned: leaking disk"):
+        await entities.cells.reserve(CELL, Reserve("b.acme1", "uid-b", ONE))
+
+    assert (await entities.cells.uncordon(CELL)).allocated == ONE
+    await entities.cells.reserve(CELL, Reserve("b.acme1", "uid-b", ONE))
+
+
+async def test_an_unconfirmed_reservation_lapses_and_a_confirmed_one_stays(
+    engine_in_skipped_time: WorkflowEnvironment,
+) -> None:
+    async with working(engine_in_skipped_time.client) as entities:
+        await entities.cells.register(CELL, cell_spec())
+        for name in ("kept", "lost"):
+            await entities.cells.reserve(CELL, Reserve(f"{name}.acme1", f"uid-{name}", ONE))
+        await entities.cells.handle(CELL).signal(
+            CellWorkflow.confirm, Reserve("kept.acme1", "uid-kept", ONE)
+        )
+
+        await engine_in_skipped_time.sleep(workflow.RESERVATION_LIFETIME + timedelta(minutes=1))
+
+        assert list(await entities.cells.allocations(CELL)) == ["kept.acme1"]
+
+
+async def test_a_late_release_does_not_touch_the_successor(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-new", ONE))
+
+    await entities.cells.handle(CELL).signal(CellWorkflow.release, Release("a.acme1", "uid-old"))
+    assert list(await entities.cells.allocations(CELL)) == ["a.acme1"]
+
+    await entities.cells.handle(CELL).signal(CellWorkflow.release, Release("a.acme1", "uid-new"))
+    assert await entities.cells.allocations(CELL) == {}
+
+
+async def test_reservations_survive_continue_as_new_under_load(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec(capacity=Capacity(500, 1_000_000)))
+
+    for batch in range(10):
+        await asyncio.gather(
+            *(
+                entities.cells.reserve(CELL, Reserve(f"n{batch}-{n}.acme1", "uid", ONE))
+                for n in range(12)
+            )
+        )
+
+    run = await entities.cells.handle(CELL).describe()
+    assert run.run_id != run.raw_description.workflow_execution_info.first_run_id
+    assert len(await entities.cells.allocations(CELL)) == 120
+
+
+async def test_published_views_follow_the_cell(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+
+    async def published() -> bool:
+        view = entities.cell_parts.views.get(CELL)
+        return view is not None and view == await entities.cells.describe(CELL)
+
+    await eventually(published)
+
+
+async def _reported(entities: Entities, reason: str) -> CellView:
+    async def reported() -> bool:
+        view = entities.cell_parts.views.get(CELL)
+        return view is not None and (
+            "Ready" in view.conditions and view.conditions["Ready"].reason == reason
+        )
+
+    await eventually(reported)
+    return entities.cell_parts.views[CELL]

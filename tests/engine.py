@@ -1,0 +1,155 @@
+"""An engine for tests: a real Temporal server, a namespace of it per test, workers on a world."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from cells.activities import CellActivities
+from cells.client import CellClient
+from cells.types import (
+    NOTHING,
+    Capacity,
+    CellAddresses,
+    CellCondition,
+    CellSpec,
+    CellView,
+    ObservedCell,
+    Provider,
+)
+from controlplane.resource import Condition, ConditionStatus
+from controlplane.worker import build_workers
+from provisioning.activities import ProvisioningActivities
+from provisioning.client import NamespaceClient
+from provisioning.memory import (
+    MemoryCertificates,
+    MemoryDatabases,
+    MemoryDns,
+    MemoryFleet,
+    MemoryIngress,
+    MemoryNamespaceProjection,
+    MemoryProber,
+    MemoryRegistrar,
+    MemoryWorld,
+)
+from provisioning.types import NamespaceSpec
+
+REGION = "aws-us-east-1"
+CELL = "aws-us-east-1-c1"
+ZONE = "fleet.test"
+
+
+@dataclass
+class MemoryCells:
+    """Observed cells and published views of cells, in memory."""
+
+    answer: Callable[[], ObservedCell] = lambda: ObservedCell("1.32.0")
+    views: dict[str, CellView] = field(default_factory=dict)
+
+    async def observe(self, cell: str, spec: CellSpec) -> ObservedCell:  # noqa: ARG002 - the port's
+        return self.answer()
+
+    async def publish_cell(self, view: CellView) -> None:
+        known = self.views.get(view.id)
+        if known is None or known.revision < view.revision:
+            self.views[view.id] = view
+
+
+@dataclass(frozen=True)
+class Entities:
+    """The entities of one test, and the world they act on."""
+
+    temporal: Client
+    world: MemoryWorld
+    cell_parts: MemoryCells
+
+    @property
+    def namespaces(self) -> NamespaceClient:
+        return NamespaceClient(self.temporal)
+
+    @property
+    def cells(self) -> CellClient:
+        return CellClient(self.temporal)
+
+
+def cell_spec(
+    region: str = REGION,
+    *,
+    ring: int = 1,
+    capacity: Capacity = Capacity(namespaces=100, actions_per_second=50_000),  # noqa: B008 - frozen
+) -> CellSpec:
+    nowhere = CellAddresses("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "db")
+    provider = Provider(region.partition("-")[0])
+    return CellSpec(provider, region, ring, "1.32.0", capacity, nowhere)
+
+
+def cell_view(cell: str = CELL, spec: CellSpec | None = None, *, ready: bool = True) -> CellView:
+    status = ConditionStatus.TRUE if ready else ConditionStatus.FALSE
+    condition = Condition(
+        CellCondition.READY, status, "AllPartsAnswer", 1, datetime(2026, 11, 1, tzinfo=UTC)
+    )
+    return CellView(
+        id=cell,
+        spec=spec or cell_spec(),
+        generation=1,
+        revision=1,
+        cordon=None,
+        allocated=NOTHING,
+        namespaces=0,
+        conditions={CellCondition.READY: condition},
+        server_version="1.32.0",
+    )
+
+
+def namespace_spec(region: str = REGION) -> NamespaceSpec:
+    return NamespaceSpec(region=region, retention=timedelta(days=30), client_ca="a CA bundle")
+
+
+def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
+    return ProvisioningActivities(
+        zone=ZONE,
+        fleet=MemoryFleet(world),
+        databases=MemoryDatabases(world),
+        certificates=MemoryCertificates(world),
+        registrar=MemoryRegistrar(world),
+        ingress=MemoryIngress(world),
+        dns=MemoryDns(world),
+        prober=MemoryProber(world),
+        projection=MemoryNamespaceProjection(world),
+    )
+
+
+@asynccontextmanager
+async def working(client: Client, *, world: MemoryWorld | None = None) -> AsyncIterator[Entities]:
+    """Run workers on a world in memory that holds one ready cell."""
+    world = world or MemoryWorld(known_cells=[cell_view()])
+    parts = MemoryCells()
+    workers = build_workers(
+        client, CellActivities(parts, parts), memory_activities(world), [REGION]
+    )
+    async with AsyncExitStack() as running:
+        for worker in workers:
+            await running.enter_async_context(worker)
+        yield Entities(client, world, parts)
+
+
+async def fresh_namespace(client: Client) -> Client:
+    """Return a client of a new namespace, so that tests never meet each other's entities."""
+    name = f"test-{uuid4().hex[:12]}"
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=name, workflow_execution_retention_period=Duration(seconds=86400)
+        )
+    )
+    config = client.config()
+    config["namespace"] = name
+    return Client(**config)
+
+
+def with_capacity(view: CellView, capacity: Capacity) -> CellView:
+    return replace(view, spec=replace(view.spec, capacity=capacity))

@@ -1,0 +1,51 @@
+"""Recorded histories replay on today's code, and states carried by older runs still load.
+
+To record more: tests/histories/record.py.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from cells.types import CellState
+from cells.workflow import CellWorkflow
+from provisioning.types import NamespaceState
+from provisioning.workflow import NamespaceWorkflow
+
+HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
+GOLDEN = Path(__file__).with_name("golden")
+STATES: dict[str, TypeAdapter[Any]] = {
+    "cell": TypeAdapter(CellState),
+    "namespace": TypeAdapter(NamespaceState),
+}
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_history_replays(path: Path) -> None:
+    replayer = Replayer(
+        workflows=[CellWorkflow, NamespaceWorkflow], data_converter=pydantic_data_converter
+    )
+    kind, scenario = path.stem.split("_", 1)
+    history = WorkflowHistory.from_json(f"{kind}/{scenario}", path.read_text())  # noqa: ASYNC240
+
+    await replayer.replay_workflow(history)
+
+
+def test_there_are_histories_of_both_kinds() -> None:
+    assert {path.stem.split("_")[0] for path in HISTORIES} == {"cell", "namespace"}
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_golden_state_loads_and_keeps_what_it_says(path: Path) -> None:
+    golden = json.loads(path.read_text())
+
+    loaded = STATES[path.stem.split("_")[0]].validate_python(golden)
+
+    written = STATES[path.stem.split("_")[0]].dump_python(loaded, mode="json")
+    assert {key: written[key] for key in golden} == golden
