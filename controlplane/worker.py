@@ -27,6 +27,13 @@ from controlplane.store.directory import Directory
 from controlplane.store.pool import open_pool
 from controlplane.store.projections import Projections
 from provisioning.activities import ProvisioningActivities
+from provisioning.certificates.authority import FleetAuthority
+from provisioning.connections import CellConnections
+from provisioning.database import PostgresDatabases
+from provisioning.dns.rfc2136 import Rfc2136Dns
+from provisioning.ingress import GatekeeperIngress
+from provisioning.proof import EndpointProber
+from provisioning.temporal import TemporalRegistrar
 from provisioning.workflow import NamespaceWorkflow
 
 DEPLOYMENT = "controlplane"
@@ -129,13 +136,6 @@ async def adapters(
     settings: Settings, client: Client
 ) -> AsyncIterator[tuple[CellActivities, ProvisioningActivities]]:
     """Join the activities with the adapters for the real world."""
-    from provisioning.certificates.authority import FleetAuthority
-    from provisioning.connections import CellConnections
-    from provisioning.database import PostgresDatabases
-    from provisioning.dns.rfc2136 import Rfc2136Dns
-    from provisioning.ingress import GatekeeperIngress
-    from provisioning.proof import EndpointProber
-    from provisioning.temporal import TemporalRegistrar
     async with AsyncExitStack() as closing:
         secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
         pool = await open_pool(settings, secrets)
@@ -143,6 +143,8 @@ async def adapters(
         directory, projections = Directory(pool), Projections(pool)
         connections = CellConnections(directory, secrets)
         closing.push_async_callback(connections.close)
+        ingress = GatekeeperIngress(directory, connections, secrets)
+        closing.push_async_callback(ingress.close)
         dns = Rfc2136Dns(settings.zone, settings.dns_servers, secrets)
         yield (
             CellActivities(AddressObserver(secrets), projections),
@@ -152,9 +154,9 @@ async def adapters(
                 databases=PostgresDatabases(connections, secrets),
                 certificates=FleetAuthority(secrets),
                 registrar=TemporalRegistrar(directory),
-                ingress=GatekeeperIngress(directory, connections, secrets),
+                ingress=ingress,
                 dns=dns,
-                prober=EndpointProber(directory, dns, secrets),
+                prober=EndpointProber(directory, secrets, dns.resolve),
                 projection=projections,
             ),
         )

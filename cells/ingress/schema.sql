@@ -1,10 +1,15 @@
--- The database of one cell. Its owner role belongs to the control plane; the gatekeeper reads
--- `namespaces`; each namespace has a role of its own that sees its own rows only.
+-- The database of one cell. Its owner role belongs to the control plane and may create roles; the
+-- gatekeeper reads `namespaces`; each namespace has roles of its own that see its own rows only.
+-- Applied by the owner, as often as one likes.
 
 CREATE TABLE IF NOT EXISTS namespaces (
     namespace text PRIMARY KEY,
     uid text NOT NULL,
-    role text NOT NULL,
+    -- The namespace's role, and which of its login roles (the same with ":a" or ":b" appended) has
+    -- the current credential, made at rotated_at.
+    role text NOT NULL UNIQUE,
+    login text NOT NULL,
+    rotated_at timestamptz NOT NULL DEFAULT now(),
     server_name text NOT NULL UNIQUE,
     admitted boolean NOT NULL DEFAULT false,
     client_ca text NOT NULL DEFAULT '',
@@ -22,17 +27,35 @@ CREATE TABLE IF NOT EXISTS usage (
     PRIMARY KEY (namespace, hour)
 );
 
--- A namespace's login roles are members of the role its record names.
+-- Tenants have one group per database, so that a namespace more is a membership more and not an
+-- entry more in the access list of every table.
+DO $$
+DECLARE
+    tenants text := 'tenants:' || current_database();
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = tenants) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', tenants);
+    END IF;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), tenants);
+    EXECUTE format('GRANT SELECT ON usage TO %I', tenants);
+    -- All but sealed_key.
+    EXECUTE format(
+        'GRANT SELECT (namespace, uid, role, login, rotated_at, server_name, admitted, client_ca,
+                       certificate_filters, certificate_chain, created_at, updated_at)
+         ON namespaces TO %I', tenants);
+END $$;
+
+-- By name and not by membership: a constant to look up in the index, however many rows there are,
+-- and no look at a role that another session is dropping just now.
 ALTER TABLE namespaces ENABLE ROW LEVEL SECURITY;
 ALTER TABLE usage ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS own_record ON namespaces;
 CREATE POLICY own_record ON namespaces FOR SELECT
-    USING (pg_has_role(current_user, role::name, 'MEMBER'));
+    USING (role = regexp_replace(current_user, ':[ab]$', '') COLLATE "default");
 DROP POLICY IF EXISTS own_usage ON usage;
 CREATE POLICY own_usage ON usage FOR SELECT
-    USING (EXISTS (SELECT 1 FROM namespaces n
-                   WHERE n.namespace = usage.namespace
-                     AND pg_has_role(current_user, n.role::name, 'MEMBER')));
+    USING (namespace = (SELECT n.namespace FROM namespaces n));
 
 CREATE OR REPLACE FUNCTION announce_namespace() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

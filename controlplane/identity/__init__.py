@@ -1,0 +1,1 @@
+"""Who calls: accounts, their users, and the API keys that speak for them."""

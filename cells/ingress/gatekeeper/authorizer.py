@@ -1,0 +1,131 @@
+"""Who may connect to a namespace: a pure decision over its record and the client's certificate.
+
+Envoy hands over the leaf certificate alone. A client whose certificate an intermediate CA issued
+is therefore admitted only if that intermediate is itself in the namespace's CA bundle.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    Policy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
+
+from cells.ingress.gatekeeper.certificate_filters import matches_any
+from cells.ingress.records import IngressRecord
+
+
+@dataclass(frozen=True)
+class Allowed:
+    namespace: str
+    prober: bool
+    """Whether it is the control plane proving the endpoint, not a client of the tenant."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    reason: str
+
+
+def prober_identity(namespace: str) -> str:
+    """Return the URI (a subject alternative name) of the namespace's prober."""
+    return f"controlplane://prober/{namespace}"
+
+
+def authorize(
+    record: IngressRecord | None, certificate_pem: str, prober_ca: str, now: datetime
+) -> Allowed | Refused:
+    """Decide on one connection to the record's namespace. `prober_ca` is PEM."""
+    if record is None:
+        return Refused("no namespace of this cell has the server name")
+    if not record.admitted:
+        return Refused("the namespace is not admitted")
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+    except ValueError:
+        return Refused("the client certificate cannot be read")
+    if now >= certificate.not_valid_after_utc:
+        return Refused(f"the client certificate expired at {certificate.not_valid_after_utc}")
+    if now < certificate.not_valid_before_utc:
+        return Refused(f"the client certificate starts at {certificate.not_valid_before_utc}")
+
+    distrust = _verify(certificate, record.client_ca, now)
+    if distrust is None:
+        if record.certificate_filters and not matches_any(record.certificate_filters, certificate):
+            return Refused("no certificate filter of the namespace matches the client certificate")
+        return Allowed(record.namespace, prober=False)
+    if _verify(certificate, prober_ca, now) is None:
+        if prober_identity(record.namespace) not in _uris(certificate):
+            return Refused("the prober's certificate is for another namespace")
+        return Allowed(record.namespace, prober=True)
+    return Refused(distrust)
+
+
+def _verify(certificate: x509.Certificate, bundle: str, now: datetime) -> str | None:
+    """Return None if a CA of the bundle vouches for the certificate, else why not."""
+    store = _store(bundle)
+    if store is None:
+        return "the namespace has no CA bundle"
+    builder = PolicyBuilder().store(store).time(now)
+    builder = builder.extension_policies(ca_policy=_CA_POLICY, ee_policy=_CLIENT_POLICY)
+    try:
+        builder.build_client_verifier().verify(certificate, [])
+    except VerificationError as error:
+        return f"no CA of the namespace's bundle vouches for the client certificate: {error}"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _store(bundle: str) -> Store | None:
+    certificates = x509.load_pem_x509_certificates(bundle.encode()) if bundle.strip() else []
+    return Store(certificates) if certificates else None
+
+
+def _check_authority(
+    _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints
+) -> None:
+    if not constraints.ca:
+        raise ValueError("it is not a CA certificate")
+
+
+def _check_authority_usage(
+    _policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("its key usage does not include signing certificates")
+
+
+def _check_client_usage(
+    _policy: Policy, _certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None
+) -> None:
+    allowed = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    if usage is not None and allowed.isdisjoint(usage):
+        raise ValueError("its extended key usage does not include client authentication")
+
+
+def _uris(certificate: x509.Certificate) -> list[str]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return names.value.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+# The defaults are those of public web sites. They demand key usage of CAs, which `openssl req`
+# leaves out, and subject alternative names of leaves, which clients often do without.
+_CA_POLICY = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_authority)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_authority_usage)
+)
+_CLIENT_POLICY = ExtensionPolicy.permit_all().may_be_present(
+    x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_client_usage
+)

@@ -1,0 +1,75 @@
+"""The gatekeeper's parts, put together."""
+
+import asyncio
+import logging
+import signal
+
+import grpc
+from envoy.service.auth.v3 import external_auth_pb2_grpc
+from envoy.service.discovery.v3 import ads_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from cells.ingress.gatekeeper.admission import Admission
+from cells.ingress.gatekeeper.certificates import Certificates
+from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.ingress.gatekeeper.health import Health
+from cells.ingress.gatekeeper.snapshot import keep_snapshot, read_snapshot, write_snapshot
+from cells.ingress.gatekeeper.source import follow_database
+from cells.ingress.gatekeeper.table import RecordTable
+
+_GRACE_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+async def run(config: GatekeeperConfig) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+    table = RecordTable()
+    kept = read_snapshot(config.snapshot, config.cell)
+    if kept is not None:
+        table.replace(kept)
+    servers = (_envoy_server(config, table), _health_server(config, table))
+    for server in servers:
+        await server.start()
+    _log.info("serving", extra={"fields": {"from_snapshot": kept is not None}})
+
+    async with asyncio.TaskGroup() as tasks:
+        following = (
+            tasks.create_task(follow_database(table, config.database_url, config.password_file)),
+            tasks.create_task(keep_snapshot(table, config.snapshot, config.cell)),
+        )
+        await stopping.wait()
+        for task in following:
+            task.cancel()
+    for server in servers:
+        await server.stop(_GRACE_SECONDS)
+    if table.loaded:
+        write_snapshot(config.snapshot, config.cell, table.records())
+
+
+def _envoy_server(config: GatekeeperConfig, table: RecordTable) -> grpc.aio.Server:
+    """Return the server that Envoy alone reaches: private keys leave by it."""
+    folder = config.socket.parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        raise PermissionError(f"{folder} must have mode 0700: private keys travel through it")
+    server = grpc.aio.server()
+    external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
+        Admission(table, config.prober_ca_file.read_text()), server
+    )
+    ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(
+        Certificates(table, config.sealing_key_file.read_bytes()), server
+    )
+    server.add_insecure_port(f"unix:{config.socket}")
+    return server
+
+
+def _health_server(config: GatekeeperConfig, table: RecordTable) -> grpc.aio.Server:
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(Health(table), server)
+    server.add_insecure_port(config.health_listen)
+    return server

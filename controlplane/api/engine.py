@@ -1,0 +1,67 @@
+"""The namespaces' entities, reached through the engine."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from controlplane.api.ports import EngineUnavailable
+from provisioning.client import NamespaceClient
+from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceView
+
+ACCEPT_WITHIN_SECONDS = 15.0
+"""How long an entity may take to record a request: no worker may be running."""
+
+_SILENT = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+}
+
+
+async def connect_lazily() -> Client:
+    """Return a client of the engine that the environment names; it connects at its first call."""
+    config = ClientConfig.load_client_connect_config()
+    return await Client.connect(**config, lazy=True, data_converter=pydantic_data_converter)
+
+
+@dataclass(frozen=True)
+class EngineWriter:
+    """Adapter of `controlplane.api.ports.NamespaceWriter`."""
+
+    namespaces: NamespaceClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
+        return await self._accepted(self.namespaces.create(namespace, request))
+
+    async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
+        return await self._accepted(self.namespaces.delete(namespace, request))
+
+    async def _accepted(self, request: Awaitable[NamespaceView]) -> NamespaceView:
+        try:
+            async with asyncio.timeout(self.accept_within_seconds):
+                return await request
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise _unavailable("has not taken the request up in time") from error
+        except RPCError as error:
+            if error.status in _SILENT:
+                raise _unavailable("does not answer") from error
+            raise
+        except RuntimeError as error:
+            # How a lazy client reports that it could not connect.
+            if str(error).startswith("Failed client connect"):
+                raise _unavailable("cannot be reached") from error
+            raise
+
+
+def _unavailable(what: str) -> EngineUnavailable:
+    return EngineUnavailable(
+        f"the engine {what}: send the same request again, with the same async_operation_id"
+    )

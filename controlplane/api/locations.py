@@ -1,0 +1,25 @@
+"""Where regions are, in words: the names their providers give them."""
+
+LOCATIONS: dict[str, str] = {
+    "aws-ap-northeast-1": "Asia Pacific (Tokyo)",
+    "aws-ap-northeast-2": "Asia Pacific (Seoul)",
+    "aws-ap-south-1": "Asia Pacific (Mumbai)",
+    "aws-ap-south-2": "Asia Pacific (Hyderabad)",
+    "aws-ap-southeast-1": "Asia Pacific (Singapore)",
+    "aws-ap-southeast-2": "Asia Pacific (Sydney)",
+    "aws-ca-central-1": "Canada (Central)",
+    "aws-eu-central-1": "Europe (Frankfurt)",
+    "aws-eu-west-1": "Europe (Ireland)",
+    "aws-eu-west-2": "Europe (London)",
+    "aws-sa-east-1": "South America (São Paulo)",
+    "aws-us-east-1": "US East (N. Virginia)",
+    "aws-us-east-2": "US East (Ohio)",
+    "aws-us-west-2": "US West (Oregon)",
+    "gcp-asia-south1": "Mumbai, India",
+    "gcp-asia-southeast2": "Jakarta, Indonesia",
+    "gcp-australia-southeast1": "Sydney, Australia",
+    "gcp-europe-west3": "Frankfurt, Germany",
+    "gcp-us-central1": "Iowa, USA",
+    "gcp-us-east4": "Northern Virginia, USA",
+    "gcp-us-west1": "Oregon, USA",
+}

@@ -1,0 +1,156 @@
+"""The Cloud Ops API's messages, filled from what we know: its present fields and the older ones."""
+
+import base64
+from datetime import datetime, timedelta
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.cloud.namespace.v1 import (
+    CertificateFilterSpec,
+    Namespace,
+    NamespaceRegionStatus,
+    Replica,
+    ReplicaSpec,
+)
+from temporalio.api.cloud.namespace.v1 import NamespaceSpec as Declaration
+from temporalio.api.cloud.operation.v1 import AsyncOperation
+from temporalio.api.cloud.resource.v1 import ResourceState
+
+from controlplane.api.declaration import declared_client_ca
+from provisioning.types import (
+    DEMAND,
+    NamespaceLife,
+    NamespaceView,
+    Operation,
+    OperationState,
+)
+
+CHECK_AGAIN_AFTER = timedelta(seconds=1)
+
+
+def namespace_message(view: NamespaceView, endpoint: str | None) -> Namespace:
+    """Return the namespace as its account sees it; `endpoint` is where its clients dial."""
+    message = Namespace(
+        namespace=view.id,
+        resource_version=view.resource_version,
+        spec=declaration(view),
+        state=ResourceState.Value(f"RESOURCE_STATE_{view.life.value}"),
+        state_deprecated=view.life.value.replace("_", "").lower(),
+        active_region=view.spec.region,
+        created_time=timestamp(view.created_at),
+    )
+    if view.modified_at is not None:
+        message.last_modified_time.CopyFrom(timestamp(view.modified_at))
+    open_operation = _open_operation(view)
+    if open_operation is not None:
+        message.async_operation_id = open_operation.id
+    message.endpoints.mtls_grpc_address = endpoint or ""
+    message.limits.actions_per_second_limit = DEMAND.actions_per_second
+    _fill_regions(message, view)
+    return message
+
+
+def declaration(view: NamespaceView) -> Declaration:
+    """Return the spec as its caller wrote it, unknown fields included, with both views filled."""
+    spec = Declaration.FromString(base64.b64decode(view.spec.declaration))
+    spec.name = view.id.rpartition(".")[0]
+    spec.retention_days = view.spec.retention.days
+    # Clients of either age read one of the two.
+    spec.regions[:] = [view.spec.region]
+    if [replica.region for replica in spec.replicas] != [view.spec.region]:
+        del spec.replicas[:]
+        spec.replicas.append(ReplicaSpec(region=view.spec.region))
+    _fill_mtls(spec, view)
+    # Some clients take its absence for an unknown value.
+    spec.api_key_auth.SetInParent()
+    _fill_search_attributes(spec, view)
+    if view.spec.delete_protection:
+        spec.lifecycle.enable_delete_protection = True
+    return spec
+
+
+def operation_message(operation: Operation, request: bytes | None) -> AsyncOperation:
+    """Return the operation; `request` is the Any of the message that asked for it."""
+    message = AsyncOperation(
+        id=operation.id,
+        state=AsyncOperation.State.Value(f"STATE_{operation.state.value}"),
+        state_deprecated=operation.state.value.lower(),
+        operation_type=operation.kind.value,
+        failure_reason=operation.failure_reason,
+        started_time=timestamp(operation.started_at),
+        check_duration=_duration(CHECK_AGAIN_AFTER),
+    )
+    if operation.finished_at is not None:
+        message.finished_time.CopyFrom(timestamp(operation.finished_at))
+    if request is not None:
+        message.operation_input.CopyFrom(AnyMessage.FromString(request))
+    return message
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def _duration(value: timedelta) -> Duration:
+    message = Duration()
+    message.FromTimedelta(value)
+    return message
+
+
+def _open_operation(view: NamespaceView) -> Operation | None:
+    at_work = (OperationState.PENDING, OperationState.IN_PROGRESS)
+    return next((o for o in reversed(view.operations) if o.state in at_work), None)
+
+
+def _fill_mtls(spec: Declaration, view: NamespaceView) -> None:
+    if not view.spec.client_ca:
+        return
+    mtls = spec.mtls_auth
+    mtls.enabled = True
+    mtls.accepted_client_ca = declared_client_ca(mtls) or view.spec.client_ca.encode()
+    mtls.accepted_client_ca_deprecated = base64.b64encode(mtls.accepted_client_ca).decode()
+    if not mtls.certificate_filters:
+        mtls.certificate_filters.extend(
+            CertificateFilterSpec(
+                common_name=wanted.common_name,
+                organization=wanted.organization,
+                organizational_unit=wanted.organizational_unit,
+                subject_alternative_name=wanted.subject_alternative_name,
+            )
+            for wanted in view.spec.certificate_filters
+        )
+
+
+def _fill_search_attributes(spec: Declaration, view: NamespaceView) -> None:
+    types = Declaration.SearchAttributeType
+    for name, kind in view.spec.search_attributes.items():
+        spec.search_attributes[name] = types.Value(f"SEARCH_ATTRIBUTE_TYPE_{kind.value}")
+        spec.custom_search_attributes[name] = kind.value.lower()
+
+
+def _fill_regions(message: Namespace, view: NamespaceView) -> None:
+    region = view.spec.region
+    status, replica = _regional_states(view.life)
+    message.region_status[region].state = status
+    message.region_status[region].state_deprecated = (
+        NamespaceRegionStatus.State.Name(status).removeprefix("STATE_").lower()
+    )
+    message.region_status[region].async_operation_id = message.async_operation_id
+    message.replicas.append(Replica(id=region, is_primary=True, state=replica, region=region))
+
+
+def _regional_states(
+    life: NamespaceLife,
+) -> tuple[NamespaceRegionStatus.State.ValueType, Replica.ReplicaState.ValueType]:
+    match life:
+        case NamespaceLife.ACTIVATING:
+            return NamespaceRegionStatus.STATE_ADDING, Replica.REPLICA_STATE_ADDING
+        case NamespaceLife.ACTIVE | NamespaceLife.UPDATING | NamespaceLife.UPDATE_FAILED:
+            return NamespaceRegionStatus.STATE_ACTIVE, Replica.REPLICA_STATE_ACTIVE
+        case NamespaceLife.DELETING | NamespaceLife.DELETED:
+            return NamespaceRegionStatus.STATE_REMOVING, Replica.REPLICA_STATE_REMOVING
+        case NamespaceLife.ACTIVATION_FAILED | NamespaceLife.DELETE_FAILED:
+            return NamespaceRegionStatus.STATE_FAILED, Replica.REPLICA_STATE_FAILED

@@ -1,0 +1,46 @@
+"""The API as a process: settings and secrets in, signals heard, everything put together."""
+
+import asyncio
+import logging
+import signal
+
+from controlplane.api.certificate import ApiCertificate
+from controlplane.api.engine import EngineWriter, connect_lazily
+from controlplane.api.logs import log_json_lines
+from controlplane.api.server import serving
+from controlplane.identity.keys import ApiKeys
+from controlplane.identity.tokens import load_signer
+from controlplane.secrets.file import FileSecretStore
+from controlplane.settings import ApiSettings, Settings
+from controlplane.store.pool import database_conninfo, open_pool_on
+from controlplane.store.schema import migrate
+from provisioning.client import NamespaceClient
+
+_logger = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, listen: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT. The engine may be down: then reads work and writes wait."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
+    conninfo = await database_conninfo(settings, secrets)
+    await migrate(conninfo)
+    writer = EngineWriter(NamespaceClient(await connect_lazily()))
+    pool = await open_pool_on(conninfo)
+    try:
+        keys = ApiKeys(pool, await load_signer(secrets))
+        certificate = ApiCertificate(secrets, settings.zone)
+        async with serving(pool, keys, writer, certificate, settings.zone, listen) as ports:
+            _logger.info("serving", extra=vars(ports))
+            await stop.wait()
+            _logger.info("stopping")
+    finally:
+        await pool.close()
+
+
+def main() -> None:
+    """Run the API with the settings in the environment."""
+    log_json_lines()
+    asyncio.run(run(Settings.from_env(), ApiSettings.from_env()))

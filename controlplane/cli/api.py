@@ -1,0 +1,132 @@
+"""The API as the commands call it: the Cloud Ops API over gRPC, the Fleet API over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.api.cloud.cloudservice.v1 import (
+    CreateNamespaceRequest,
+    CreateNamespaceResponse,
+    DeleteNamespaceRequest,
+    DeleteNamespaceResponse,
+    GetAsyncOperationRequest,
+    GetNamespaceRequest,
+    GetNamespacesRequest,
+)
+from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
+from temporalio.api.cloud.operation.v1 import AsyncOperation
+from temporalio.client import CloudOperationsClient
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from controlplane.cli.connection import Connection, nothing_answers
+from controlplane.cli.failures import CommandFailed
+from controlplane.cli.fleet_api import FleetApi, open_fleet_api
+
+PAGE_SIZE = 1000
+
+
+class NamespaceExists(CommandFailed):
+    """There is a namespace of that name already."""
+
+
+@dataclass(frozen=True)
+class Api:
+    """What the commands ask of the control plane. Refusals are raised as CommandFailed."""
+
+    connection: Connection
+    cloud: CloudOperationsClient
+    fleet: FleetApi
+
+    async def create_namespace(
+        self, spec: NamespaceSpec, operation: str
+    ) -> CreateNamespaceResponse:
+        """Ask for a namespace; asking again with the same operation id is answered alike."""
+        request = CreateNamespaceRequest(spec=spec, async_operation_id=operation)
+        try:
+            return await self.cloud.cloud_service.create_namespace(request, retry=True)
+        except RPCError as error:
+            if error.status is RPCStatusCode.ALREADY_EXISTS:
+                raise NamespaceExists(error.message) from error
+            raise
+
+    async def delete_namespace(
+        self, namespace: Namespace, operation: str
+    ) -> DeleteNamespaceResponse:
+        """Ask for the deletion of the namespace as it was read: not of one changed since."""
+        request = DeleteNamespaceRequest(
+            namespace=namespace.namespace,
+            resource_version=namespace.resource_version,
+            async_operation_id=operation,
+        )
+        return await self.cloud.cloud_service.delete_namespace(request, retry=True)
+
+    async def namespace(self, name: str) -> Namespace:
+        """Return the namespace called `name`, its short name or its full id."""
+        if "." in name:
+            request = GetNamespaceRequest(namespace=name)
+            return (await self.cloud.cloud_service.get_namespace(request, retry=True)).namespace
+        named = await self.cloud.cloud_service.get_namespaces(
+            GetNamespacesRequest(name=name), retry=True
+        )
+        if not named.namespaces:
+            raise CommandFailed(
+                f"there is no namespace {name} in this account; `controlplane namespace list` "
+                "shows those there are"
+            )
+        return named.namespaces[0]
+
+    async def namespaces(self) -> list[Namespace]:
+        """Return every namespace the key may see, by id."""
+        found: list[Namespace] = []
+        page_token = ""
+        while True:
+            request = GetNamespacesRequest(page_size=PAGE_SIZE, page_token=page_token)
+            page = await self.cloud.cloud_service.get_namespaces(request, retry=True)
+            found.extend(page.namespaces)
+            page_token = page.next_page_token
+            if not page_token:
+                return found
+
+    async def operation(self, operation: str) -> AsyncOperation:
+        request = GetAsyncOperationRequest(async_operation_id=operation)
+        response = await self.cloud.cloud_service.get_async_operation(request, retry=True)
+        return response.async_operation
+
+
+@asynccontextmanager
+async def connect(connection: Connection) -> AsyncIterator[Api]:
+    """Open the API; what goes wrong with it inside the block is raised as CommandFailed."""
+    try:
+        root = connection.ca_file.read_bytes() if connection.ca_file else None
+    except OSError as error:
+        raise CommandFailed(
+            f"cannot read the CA file {connection.ca_file} (CONTROLPLANE_CA_FILE): {error.strerror}"
+        ) from error
+    try:
+        cloud = await CloudOperationsClient.connect(
+            target_host=connection.address,
+            api_key=connection.api_key,
+            tls=not connection.plaintext and TLSConfig(server_root_ca_cert=root),
+        )
+    except RuntimeError as error:  # How this client reports that it could not connect.
+        raise CommandFailed(nothing_answers(connection.address)) from error
+    async with open_fleet_api(connection) as fleet:
+        try:
+            yield Api(connection, cloud, fleet)
+        except RPCError as error:
+            raise CommandFailed(_explain(error, connection)) from error
+
+
+def _explain(error: RPCError, connection: Connection) -> str:
+    match error.status:
+        case RPCStatusCode.UNAVAILABLE:
+            return nothing_answers(connection.address)
+        case RPCStatusCode.UNAUTHENTICATED:
+            return (
+                f"{connection.address} does not accept this API key ({error.message}). "
+                'A key of the embedded fleet comes with `eval "$(controlplane env)"`.'
+            )
+        case RPCStatusCode.PERMISSION_DENIED:
+            return f"this API key may not do that: {error.message}"
+        case _:
+            return error.message

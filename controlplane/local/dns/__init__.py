@@ -1,0 +1,1 @@
+"""The embedded fleet's authoritative DNS server: one zone, signed dynamic updates."""

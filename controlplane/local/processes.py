@@ -1,0 +1,76 @@
+"""Which of the machine's processes belong to a home: each carries the home's mark.
+
+Process ids in files lie after a crash; an environment does not, and cannot be mistaken for that
+of another home.
+"""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "CONTROLPLANE_FLEET"
+SUPERVISOR = "supervisord"
+
+_STOP_SECONDS = 10
+_ROUNDS = 3
+
+
+def mark(home: Path, program: str) -> dict[str, str]:
+    """Return the environment variable that marks a process as a program of the home."""
+    return {MARK: f"{home}:{program}"}
+
+
+@dataclass(frozen=True)
+class MarkedProcess:
+    program: str
+    process: psutil.Process
+
+
+def marked_processes(home: Path) -> Iterator[MarkedProcess]:
+    """Find the home's processes, whoever their parent is now."""
+    prefix = f"{home}:"
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            value = process.environ().get(MARK, "")
+            if value.startswith(prefix) and process.status() != psutil.STATUS_ZOMBIE:
+                yield MarkedProcess(value.removeprefix(prefix), process)
+
+
+def stop_orphans(home: Path, supervisor: int | None) -> list[str]:
+    """Stop the home's processes that do not descend from `supervisor`, and return their programs.
+
+    None means that nothing of the home is looked after.
+    """
+    stopped: list[str] = []
+    for _ in range(_ROUNDS):
+        orphans = [p for p in marked_processes(home) if not _descends(p.process, supervisor)]
+        if not orphans:
+            break
+        _stop(orphans)
+        stopped += [p.program for p in orphans]
+    return stopped
+
+
+def _descends(process: psutil.Process, ancestor: int | None) -> bool:
+    try:
+        return ancestor in [process.pid, *(p.pid for p in process.parents())]
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _stop(marked: list[MarkedProcess]) -> None:
+    # A supervisor that no longer answers goes first, or it would restart the others.
+    for found in sorted(marked, key=lambda m: m.program != SUPERVISOR):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # SIGTERM makes PostgreSQL wait for its clients, which may be orphans too.
+            interrupt = found.program == "postgres"
+            found.process.send_signal(signal.SIGINT if interrupt else signal.SIGTERM)
+    _, alive = psutil.wait_procs([m.process for m in marked], timeout=_STOP_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_STOP_SECONDS)

@@ -1,0 +1,187 @@
+"""Starting a prepared fleet: each part as soon as what it needs is there."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from controlplane.local import name_server
+from controlplane.local.account import ensure_account
+from controlplane.local.cells import CellLayout
+from controlplane.local.control_plane import API, DNS, ENGINE, POSTGRES, WORKER
+from controlplane.local.databases import controlplane_conninfo, prepare_databases
+from controlplane.local.failures import FleetFailed
+from controlplane.local.fleet_secrets import DATABASE_SUPERUSER, read_text
+from controlplane.local.postgres import initialise, superuser
+from controlplane.local.preparation import PreparedFleet
+from controlplane.local.registration import register_cells
+from controlplane.local.supervisor import Supervisor, clean_environment
+from controlplane.local.supervisord_config import log_file
+from controlplane.local.temporal_server import bootstrap_cell
+from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving, until
+from controlplane.store.schema import migrate
+
+T = TypeVar("T")
+
+_LOOK_FOR_CRASHES_EVERY_SECONDS = 1.0
+_TOO_MANY_CRASHES = 3
+START_SECONDS = 60.0
+"""How long a part may take; a laptop under load takes a few."""
+
+
+class Progress(Protocol):
+    """Whoever watches a fleet start."""
+
+    def started(self, part: str) -> None: ...
+
+    def finished(self, part: str, seconds: float) -> None: ...
+
+    def failed(self, part: str) -> None: ...
+
+    def note(self, message: str) -> None:
+        """Something worth knowing that needs no action."""
+        ...
+
+
+class PartFailed(FleetFailed):
+    """A part of the fleet did not start; the message says which, why, and where its log is."""
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Starts what is not up, and checks all the same what is."""
+
+    fleet: PreparedFleet
+    supervisor: Supervisor
+    progress: Progress
+
+    async def run(self) -> str:
+        """Return once everything answers, with the id of the first account."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                postgres = group.create_task(self._part("PostgreSQL", self._postgres, POSTGRES))
+                engine = group.create_task(self._part("engine", self._engine, ENGINE))
+                dns = group.create_task(self._part("DNS", self._dns, DNS))
+                cells = [
+                    group.create_task(self._cell_part(cell, postgres)) for cell in self.fleet.cells
+                ]
+                group.create_task(self._part("API", self._api, API, needs=[postgres, engine]))
+                # After the cells: a worker that finds one half up reports it as failing.
+                group.create_task(
+                    self._part(
+                        "worker", self._worker, WORKER, needs=[postgres, engine, dns, *cells]
+                    )
+                )
+        except ExceptionGroup as failures:
+            raise _first(failures) from failures
+        return postgres.result()
+
+    async def _postgres(self) -> str:
+        fleet = self.fleet
+        password = await read_text(fleet.secrets, DATABASE_SUPERUSER)
+        await initialise(fleet.postgres, password)
+        await self.supervisor.start(POSTGRES)
+        async with superuser(fleet.postgres, password, within=START_SECONDS) as connection:
+            await prepare_databases(fleet.record, connection, fleet.secrets)
+        conninfo = await controlplane_conninfo(fleet.record, fleet.secrets)
+        await migrate(conninfo)
+        return await ensure_account(conninfo, fleet.secrets)
+
+    async def _engine(self) -> None:
+        await self.supervisor.start(ENGINE)
+        address = self.fleet.record.address("engine")
+        await self._until(ENGINE, lambda: is_serving(address, WORKFLOW_SERVICE))
+
+    async def _dns(self) -> None:
+        await self.supervisor.start(DNS)
+        record = self.fleet.record
+        await self._until(DNS, lambda: name_server.answers(record))
+        cells = [cell.cell.id for cell in self.fleet.cells]
+        await name_server.publish_ingresses(record, cells, self.fleet.secrets)
+
+    async def _cell_part(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
+        name = f"cell {cell.cell.id}"
+        await self._part(name, lambda: self._cell(cell, postgres), *cell.cell.programs)
+
+    async def _cell(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
+        await self.supervisor.start(cell.cell.envoy)
+        if not cell.temporal_database.exists():
+            await bootstrap_cell(
+                cell.temporal_database,
+                cell.temporal_ports,
+                self.fleet.record.failover_versions[cell.cell.id],
+                clean_environment(self.fleet.home, cell.cell.temporal),
+            )
+        await self.supervisor.start(cell.cell.temporal)
+        await postgres
+        await self.supervisor.start(cell.cell.gatekeeper)
+        where = cell.addresses
+        ready = f"http://{where.ingress_admin}/ready"
+        await self._until(cell.cell.temporal, lambda: is_serving(where.frontend, WORKFLOW_SERVICE))
+        await self._until(cell.cell.gatekeeper, lambda: is_serving(where.gatekeeper))
+        await self._until(cell.cell.envoy, lambda: answers_http(ready))
+
+    async def _worker(self) -> None:
+        await self.supervisor.start(WORKER)
+        # Only a worker that works can answer this.
+        await register_cells(self.fleet.record.address("engine"), self.fleet.cells)
+
+    async def _api(self) -> None:
+        await self.supervisor.start(API)
+        address = self.fleet.record.address("api")
+        await self._until(API, lambda: is_serving(address))
+
+    async def _until(self, program: str, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for a program to answer, but not for one that dies again and again."""
+        crashes_before = (await self.supervisor.statuses())[program].restarts
+        asked_at = time.monotonic()
+
+        async def answers() -> bool:
+            nonlocal asked_at
+            if await probe():
+                return True
+            if time.monotonic() - asked_at > _LOOK_FOR_CRASHES_EVERY_SECONDS:
+                asked_at = time.monotonic()
+                crashes = (await self.supervisor.statuses())[program].restarts - crashes_before
+                if crashes >= _TOO_MANY_CRASHES:
+                    raise PartFailed(f"{program} died {crashes} times: {self._last_line(program)}")
+            return False
+
+        try:
+            await until(answers, "answers", START_SECONDS)
+        except TimeoutError:
+            raise PartFailed(
+                f"{program} does not answer after {START_SECONDS:g} s: {self._last_line(program)}"
+            ) from None
+
+    def _last_line(self, program: str) -> str:
+        lines = log_file(self.fleet.home, program).read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "it logged nothing")
+
+    async def _part(
+        self,
+        name: str,
+        start: Callable[[], Awaitable[T]],
+        *programs: str,
+        needs: Sequence[asyncio.Task[str] | asyncio.Task[None]] = (),
+    ) -> T:
+        """Start one part once others are there; say how it went, and how long it took by itself."""
+        for needed in needs:
+            await needed
+        began = time.monotonic()
+        self.progress.started(name)
+        try:
+            result = await start()
+        except Exception as error:
+            self.progress.failed(name)
+            logs = " ".join(str(log_file(self.fleet.home, program)) for program in programs)
+            raise PartFailed(f"{name} did not start: {error}; its log: {logs}") from error
+        self.progress.finished(name, time.monotonic() - began)
+        return result
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """Return the failure that came first: the others only waited for it."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -1,0 +1,45 @@
+"""Waiting for processes we start: asked again and again, they have no way to call us."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import grpc
+import httpx
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+WORKFLOW_SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
+
+_EVERY_SECONDS = 0.05
+_ANSWER_SECONDS = 2.0
+
+
+async def until(
+    probe: Callable[[], Awaitable[bool]], what: str, within: float, every: float = _EVERY_SECONDS
+) -> None:
+    """Return once `probe` is true; raise TimeoutError naming `what` after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not await probe():
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"{what}: not so after {within:g} s")
+        await asyncio.sleep(every)
+
+
+async def is_serving(address: str, service: str = "") -> bool:
+    """Tell whether gRPC health at `address` reports the service as SERVING."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=_ANSWER_SECONDS
+            )
+        except grpc.aio.AioRpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def answers_http(url: str) -> bool:
+    """Tell whether a GET of the URL is answered with success."""
+    async with httpx.AsyncClient(timeout=_ANSWER_SECONDS, trust_env=False) as client:
+        try:
+            return (await client.get(url)).is_success
+        except httpx.HTTPError:
+            return False

@@ -1,0 +1,47 @@
+"""Connections to the control plane's database."""
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from controlplane.secrets.port import CONTROLPLANE_DATABASE, SecretStore
+from controlplane.settings import Settings
+
+Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+"""Connections in autocommit: a statement is its own transaction unless one is opened."""
+
+_MAX_CONNECTIONS = 10
+_ACQUIRE_SECONDS = 5.0
+
+
+async def database_conninfo(settings: Settings, secrets: SecretStore) -> str:
+    """Return the libpq conninfo of the control plane's database, password included."""
+    password = await secrets.get(CONTROLPLANE_DATABASE)
+    if password is None:
+        raise LookupError(
+            f"the secret {CONTROLPLANE_DATABASE} is missing: store the password of the role in "
+            f"CONTROLPLANE_DATABASE_URL under that name"
+        )
+    return make_conninfo(settings.database_url, password=password.decode())
+
+
+async def open_pool(settings: Settings, secrets: SecretStore) -> Pool:
+    """Open a pool on the control plane's database; the caller closes it."""
+    return await open_pool_on(await database_conninfo(settings, secrets))
+
+
+async def open_pool_on(conninfo: str) -> Pool:
+    """Open a pool on any database; the caller closes it."""
+    pool: Pool = AsyncConnectionPool(
+        conninfo,
+        min_size=1,
+        max_size=_MAX_CONNECTIONS,
+        open=False,
+        timeout=_ACQUIRE_SECONDS,
+        kwargs={"autocommit": True},
+        # A restarted server leaves dead connections in the pool: find them before a caller does.
+        check=AsyncConnectionPool.check_connection,
+    )
+    await pool.open(wait=True)
+    return pool

@@ -1,0 +1,219 @@
+"""Who gets through a cell's ingress: the record its gatekeeper enforces."""
+
+import asyncio
+import contextlib
+import re
+from dataclasses import asdict, replace
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from cells.ingress.gatekeeper.decoding import decode_record
+from cells.ingress.records import CertificateFilter, IngressRecord, loaded_service
+from cells.ingress.sealing import SealBroken, open_sealed, private_key_context, seal
+from controlplane.errors import rejected
+from controlplane.secrets.port import SecretStore, cell_sealing_key, namespace_certificate
+from provisioning.connections import CellConnections
+from provisioning.ports import CellDirectory, Incarnation
+from provisioning.types import AdmissionFacts
+
+_ENFORCED_WITHIN = 5.0  # Seconds.
+_ASK_AGAIN_AFTER = 0.1  # Seconds, when the gatekeeper broke off.
+
+# Of its own accord a channel waits ever longer, up to two minutes, for a gatekeeper that was away.
+_RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class GatekeeperIngress:
+    """Writes records and waits until they are enforced: `provisioning.ports.Ingress`."""
+
+    def __init__(
+        self,
+        directory: CellDirectory,
+        connections: CellConnections,
+        secrets: SecretStore,
+        *,
+        enforced_within: float = _ENFORCED_WITHIN,
+    ) -> None:
+        """Wait for a gatekeeper for up to `enforced_within` seconds."""
+        self._directory = directory
+        self._connections = connections
+        self._secrets = secrets
+        self._enforced_within = enforced_within
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def close(self) -> None:
+        """Close the connections to the gatekeepers."""
+        channels, self._channels = self._channels, {}
+        for channel in channels.values():
+            await channel.close()
+
+    async def admit(
+        self,
+        target: Incarnation,
+        server_name: str,
+        client_ca: str,
+        filters: tuple[CertificateFilter, ...],
+    ) -> AdmissionFacts:
+        chain, key = await self._certificate(target)
+        sealing_key = await self._sealing_key(target)
+        context = private_key_context(target.namespace, target.uid)
+        wanted = IngressRecord(
+            namespace=target.namespace,
+            uid=target.uid,
+            server_name=server_name,
+            admitted=True,
+            client_ca=client_ca,
+            certificate_filters=filters,
+            certificate_chain=chain,
+            sealed_key=seal(sealing_key, key, context),
+        )
+        async with self._connections.to(target.cell) as connection:
+            present = await _read(connection, target)
+            if present is None:
+                raise rejected(
+                    f"cell {target.cell} has no record of namespace {target.namespace} to admit"
+                )
+            if present.uid != target.uid:
+                raise rejected(
+                    f"the record of namespace {target.namespace} in cell {target.cell} has uid "
+                    f"{present.uid}, not {target.uid}: delete that namespace first"
+                )
+            # Each sealing looks different: writing it anew would make Envoy load it anew.
+            if present.digest != wanted.digest or not _opens(present, sealing_key, key):
+                await _write(connection, wanted)
+        await self._wait(target, wanted.digest, enforced=True)
+        return AdmissionFacts(wanted.digest)
+
+    async def dismiss(self, target: Incarnation) -> None:
+        async with self._connections.to(target.cell) as connection:
+            present = await _read(connection, target)
+            if present is None or present.uid != target.uid or not present.certificate_chain:
+                return
+            if present.admitted:
+                await _write(connection, replace(present, admitted=False))
+        # What was enforced stays in the record until the gatekeeper has let go of it: a call that
+        # died here is completed by the next one.
+        await self._wait(target, replace(present, admitted=True).digest, enforced=False)
+        emptied = replace(
+            present,
+            admitted=False,
+            client_ca="",
+            certificate_filters=(),
+            certificate_chain="",
+            sealed_key=b"",
+        )
+        async with self._connections.to(target.cell) as connection:
+            await _write(connection, emptied)
+
+    async def observe(self, target: Incarnation) -> AdmissionFacts | None:
+        async with self._connections.to(target.cell) as connection:
+            present = await _read(connection, target)
+        if present is None or present.uid != target.uid or not present.admitted:
+            return None
+        return AdmissionFacts(present.digest)
+
+    async def _certificate(self, target: Incarnation) -> tuple[str, bytes]:
+        """Return the endpoint's certificate chain and its private key, both PEM."""
+        name = namespace_certificate(target.namespace)
+        pem = await self._secrets.get(name)
+        if pem is None:
+            raise rejected(f"the secret store has no {name}: issue the certificate first")
+        text = pem.decode()
+        begin = _PRIVATE_KEY.search(text)
+        if begin is None:
+            raise rejected(f"{name} in the secret store has no private key: issue it anew")
+        return text[: begin.start()], text[begin.start() :].encode()
+
+    async def _sealing_key(self, target: Incarnation) -> bytes:
+        key = await self._secrets.get(cell_sealing_key(target.cell))
+        if key is None:
+            raise rejected(f"the secret store has no {cell_sealing_key(target.cell)}")
+        return key
+
+    async def _wait(self, target: Incarnation, digest: str, *, enforced: bool) -> None:
+        """Return once the gatekeeper enforces the digest, or enforces it no longer."""
+        address = (await self._directory.locate(target.cell)).gatekeeper
+        service = loaded_service(target.namespace, digest)
+        try:
+            async with asyncio.timeout(self._enforced_within):
+                await self._follow(address, service, enforced=enforced)
+        except TimeoutError:
+            state = "does not enforce" if enforced else "still enforces, or does not answer for,"
+            raise TimeoutError(
+                f"the gatekeeper of cell {target.cell} at {address} {state} the record {service} "
+                f"after {self._enforced_within:g} s"
+            ) from None
+
+    async def _follow(self, address: str, service: str, *, enforced: bool) -> None:
+        """Return when the gatekeeper says so, however often it goes away before that."""
+        stub = health_pb2_grpc.HealthStub(self._channel(address))
+        request = health_pb2.HealthCheckRequest(service=service)
+        while True:
+            watch = stub.Watch(request, wait_for_ready=True)
+            try:
+                async for answer in watch:
+                    if (answer.status == _SERVING) is enforced:
+                        return
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.NOT_FOUND and not enforced:
+                    return
+            finally:
+                watch.cancel()
+            await asyncio.sleep(_ASK_AGAIN_AFTER)
+
+    def _channel(self, address: str) -> grpc.aio.Channel:
+        channel = self._channels.get(address)
+        if channel is None:
+            channel = self._channels[address] = grpc.aio.insecure_channel(
+                address, options=_RECONNECT
+            )
+        return channel
+
+
+def _opens(record: IngressRecord, sealing_key: bytes, key: bytes) -> bool:
+    """Tell whether the record holds this private key, readable for the cell's gatekeeper."""
+    context = private_key_context(record.namespace, record.uid)
+    with contextlib.suppress(SealBroken):
+        return open_sealed(sealing_key, record.sealed_key, context) == key
+    return False
+
+
+async def _read(connection: AsyncConnection, target: Incarnation) -> IngressRecord | None:
+    cursor = connection.cursor(row_factory=dict_row)
+    await cursor.execute(
+        "SELECT namespace, uid, server_name, admitted, client_ca, certificate_filters,"
+        " certificate_chain, sealed_key FROM namespaces WHERE namespace = %s",
+        (target.namespace,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else decode_record(row)
+
+
+async def _write(connection: AsyncConnection, record: IngressRecord) -> None:
+    """Replace what the record says, unless it has become another incarnation's."""
+    cursor = await connection.execute(
+        "UPDATE namespaces SET server_name = %s, admitted = %s, client_ca = %s,"
+        " certificate_filters = %s, certificate_chain = %s, sealed_key = %s, updated_at = now()"
+        " WHERE namespace = %s AND uid = %s",
+        (
+            record.server_name,
+            record.admitted,
+            record.client_ca,
+            Jsonb([asdict(wanted) for wanted in record.certificate_filters]),
+            record.certificate_chain,
+            record.sealed_key,
+            record.namespace,
+            record.uid,
+        ),
+    )
+    if cursor.rowcount != 1:
+        raise LookupError(
+            f"the record of namespace {record.namespace} was removed while it was written"
+        )

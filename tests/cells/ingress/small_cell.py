@@ -1,0 +1,221 @@
+"""A cell's data plane for tests, and the tenants on it."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import httpx
+import psycopg
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from psycopg.types.json import Jsonb
+from temporalio.client import Client
+from temporalio.service import TLSConfig
+
+from cells.ingress import sealing
+from cells.ingress.envoy import IngressConfig
+from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.ingress.records import CertificateFilter, IngressRecord, loaded_service
+from controlplane.local.ports import LOOPBACK, free_port
+from tests.cells.ingress import processes
+from tests.cells.ingress.authorities import Authority, Credential
+from tests.postgres import Database, RunningPostgres
+
+CELL = "aws-us-east-1-c1"
+SCHEMA = files("cells.ingress").joinpath("schema.sql").read_bytes()
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A namespace of the cell as its owner sees it: a CA, and one good client certificate."""
+
+    namespace: str
+    server_name: str
+    authority: Authority
+    credential: Credential
+
+
+@dataclass(frozen=True)
+class SmallCell:
+    """One cell: its database, gatekeeper and Envoy, and a way to play the control plane."""
+
+    database: Database
+    gatekeeper: GatekeeperConfig
+    ingress: IngressConfig
+    fleet: Authority
+    """Issues server certificates."""
+    prober: Authority
+    envoy_pid: int = 0
+    uids: dict[str, str] = field(default_factory=dict)
+
+    def record(
+        self,
+        tenant: Tenant,
+        *,
+        admitted: bool = True,
+        client_ca: str | None = None,
+        filters: Sequence[CertificateFilter] = (),
+        certificate: Credential | None = None,
+    ) -> IngressRecord:
+        """Return the record of a tenant, with a fresh server certificate unless one is given."""
+        certificate = certificate or self.fleet.server(tenant.server_name)
+        uid = self.uids.setdefault(tenant.namespace, uuid4().hex)
+        return IngressRecord(
+            namespace=tenant.namespace,
+            uid=uid,
+            server_name=tenant.server_name,
+            admitted=admitted,
+            client_ca=tenant.authority.pem if client_ca is None else client_ca,
+            certificate_filters=tuple(filters),
+            certificate_chain=certificate.certificate,
+            sealed_key=sealing.seal(
+                self.gatekeeper.sealing_key_file.read_bytes(),
+                certificate.private_key.encode(),
+                sealing.private_key_context(tenant.namespace, uid),
+            ),
+        )
+
+    async def write(self, *records: IngressRecord) -> None:
+        """Put the records into the cell's database."""
+        async with await psycopg.AsyncConnection.connect(self.database.conninfo) as connection:
+            for record in records:
+                await connection.execute(
+                    """INSERT INTO namespaces
+                           (namespace, uid, role, login, server_name, admitted, client_ca,
+                            certificate_filters, certificate_chain, sealed_key)
+                       VALUES (%(namespace)s, %(uid)s, %(namespace)s, %(namespace)s,
+                               %(server_name)s, %(admitted)s, %(client_ca)s, %(filters)s,
+                               %(certificate_chain)s, %(sealed_key)s)
+                       ON CONFLICT (namespace) DO UPDATE SET
+                           admitted = excluded.admitted, client_ca = excluded.client_ca,
+                           certificate_filters = excluded.certificate_filters,
+                           certificate_chain = excluded.certificate_chain,
+                           sealed_key = excluded.sealed_key""",
+                    {
+                        **vars(record),
+                        "filters": Jsonb([vars(f) for f in record.certificate_filters]),
+                    },
+                )
+
+    async def enforce(self, record: IngressRecord) -> None:
+        """Write the record and wait until the gatekeeper enforces it."""
+        await self.write(record)
+        await self.wait(record, HealthCheckResponse.SERVING)
+
+    async def forget(self, record: IngressRecord) -> None:
+        """Delete the record and wait until the gatekeeper no longer enforces it."""
+        async with await psycopg.AsyncConnection.connect(self.database.conninfo) as connection:
+            await connection.execute(
+                "DELETE FROM namespaces WHERE namespace = %s", [record.namespace]
+            )
+        await self.wait(record, HealthCheckResponse.SERVICE_UNKNOWN)
+
+    async def wait(self, record: IngressRecord, status: int) -> None:
+        """Return once the gatekeeper reports this status for the record."""
+        service = loaded_service(record.namespace, record.digest)
+        async with (
+            asyncio.timeout(10),
+            grpc.aio.insecure_channel(self.gatekeeper.health_listen) as channel,
+        ):
+            async for answer in HealthStub(channel).Watch(HealthCheckRequest(service=service)):
+                if answer.status == status:
+                    return
+
+    async def envoy_statistic(self, name: str) -> int:
+        """Return one of Envoy's numbers: that whose name ends so."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://{self.ingress.admin}/stats", params={"filter": name})
+        (value,) = [
+            line.rpartition(": ")[2]
+            for line in answer.text.splitlines()
+            if line.partition(": ")[0].endswith(name)
+        ]
+        return int(value)
+
+    async def connect(
+        self,
+        tenant: Tenant,
+        *,
+        credential: Credential | None = None,
+        server_name: str | None = None,
+        namespace: str | None = None,
+    ) -> Client:
+        """Connect through the ingress as the tenant would, with an SDK's default settings."""
+        credential = credential or tenant.credential
+        async with asyncio.timeout(10):
+            return await Client.connect(
+                self.ingress.listen,
+                namespace=namespace or tenant.namespace,
+                tls=TLSConfig(
+                    server_root_ca_cert=self.fleet.pem.encode(),
+                    client_cert=credential.certificate.encode(),
+                    client_private_key=credential.private_key.encode(),
+                    domain=server_name or tenant.server_name,
+                ),
+            )
+
+
+def new_tenant(namespace: str) -> Tenant:
+    authority = Authority.create(f"{namespace} clients")
+    return Tenant(namespace, f"{namespace}.fleet.test", authority, authority.client())
+
+
+@contextlib.asynccontextmanager
+async def prepared_cell(
+    postgres: RunningPostgres,
+    folder: Path,
+    frontend: str,
+    max_connection_age: timedelta = timedelta(hours=1),
+) -> AsyncIterator[SmallCell]:
+    """Lay out an empty cell in front of a Temporal frontend, without starting its processes."""
+    database = await postgres.create_database("cell", "CREATEROLE")
+    async with await psycopg.AsyncConnection.connect(database.conninfo) as connection:
+        await connection.execute(SCHEMA)
+    fleet, prober = Authority.create("fleet"), Authority.create("prober")
+    with tempfile.TemporaryDirectory(prefix="ingress-") as sockets:  # A socket's path is short.
+        gatekeeper = GatekeeperConfig(
+            cell=CELL,
+            socket=Path(sockets) / "private" / "gatekeeper.sock",
+            health_listen=f"{LOOPBACK}:{free_port()}",
+            database_url=database.url,
+            password_file=folder / "password",
+            snapshot=folder / "snapshot.json",
+            sealing_key_file=folder / "sealing-key",
+            prober_ca_file=folder / "prober-ca.pem",
+        )
+        gatekeeper.password_file.write_text(database.password)
+        gatekeeper.sealing_key_file.write_bytes(sealing.new_key())
+        gatekeeper.prober_ca_file.write_text(prober.pem)
+        ingress = IngressConfig(
+            cell=CELL,
+            listen=f"{LOOPBACK}:{free_port()}",
+            admin=f"{LOOPBACK}:{free_port()}",
+            frontend=frontend,
+            gatekeeper_socket=gatekeeper.socket,
+            folder=folder,
+            max_connection_age=max_connection_age,
+        )
+        yield SmallCell(database, gatekeeper, ingress, fleet, prober)
+
+
+@contextlib.asynccontextmanager
+async def small_cell(
+    postgres: RunningPostgres,
+    folder: Path,
+    frontend: str,
+    max_connection_age: timedelta = timedelta(hours=1),
+) -> AsyncIterator[SmallCell]:
+    """Run the data plane of an empty cell in front of a Temporal frontend."""
+    async with (
+        prepared_cell(postgres, folder, frontend, max_connection_age) as cell,
+        processes.gatekeeper(cell.gatekeeper, folder),
+        processes.envoy(cell.ingress) as envoy_pid,
+    ):
+        yield replace(cell, envoy_pid=envoy_pid)

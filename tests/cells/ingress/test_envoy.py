@@ -1,0 +1,65 @@
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import service_pb2
+
+from cells.ingress.descriptors import OPEN_PATHS, namespaced_methods
+from cells.ingress.envoy import IngressConfig, bootstrap, write
+from cells.ingress.http_filters import INFLATE_TIERS, LARGEST_MESSAGE
+
+CONFIG = IngressConfig(
+    cell="aws-us-east-1-c1",
+    listen="127.0.0.1:7233",
+    admin="127.0.0.1:9901",
+    frontend="127.0.0.1:17233",
+    gatekeeper_socket=Path("/run/gatekeeper/gatekeeper.sock"),
+    folder=Path("/etc/ingress"),
+)
+
+
+def test_equal_configurations_give_equal_bytes(tmp_path: Path) -> None:
+    here = replace(CONFIG, folder=tmp_path)
+    first = write(here).read_bytes()
+    descriptors = here.descriptor_file.read_bytes()
+
+    assert write(here).read_bytes() == first
+    assert here.descriptor_file.read_bytes() == descriptors
+
+
+def test_no_ca_is_named_to_clients() -> None:
+    """A client that is told of CAs may withhold a certificate that none of them has issued."""
+    assert "trusted_ca" not in json.dumps(bootstrap(CONFIG))
+
+
+def test_no_session_is_resumed() -> None:
+    written = json.dumps(bootstrap(CONFIG))
+
+    assert '"disable_stateless_session_resumption": true' in written
+    assert '"disable_stateful_session_resumption": true' in written
+
+
+def test_every_message_the_frontend_takes_passes_its_inflate_tier() -> None:
+    assert INFLATE_TIERS[0][1] == 1032  # More than DEFLATE ever compresses.
+    for (end_below, _), (_, ratio) in pairwise(INFLATE_TIERS):
+        assert end_below * ratio >= LARGEST_MESSAGE
+
+
+def test_no_inflate_tier_exceeds_32_mib() -> None:
+    assert max(end * ratio for end, ratio in INFLATE_TIERS) <= 32 << 20
+    assert INFLATE_TIERS[-1][0] == LARGEST_MESSAGE
+
+
+def test_methods_that_name_no_namespace_or_manage_them_are_not_a_tenants() -> None:
+    service = service_pb2.DESCRIPTOR.services_by_name["WorkflowService"]
+    callable_ = {name.rpartition(".")[2] for name in namespaced_methods()}
+    open_ = {path.rpartition("/")[2] for path in OPEN_PATHS}
+
+    assert {method.name for method in service.methods} - callable_ - open_ == {
+        "DeprecateNamespace",
+        "GetSearchAttributes",
+        "ListNamespaces",
+        "RegisterNamespace",
+        "UpdateNamespace",
+    }

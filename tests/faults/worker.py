@@ -1,0 +1,33 @@
+"""The product's own worker with faults planned into its ports: `python -m tests.faults.worker DIR`.
+
+Everything else is as in production: settings from the environment, real adapters, real engine.
+"""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import fields, replace
+from pathlib import Path
+
+from controlplane.settings import Settings
+from controlplane.worker import adapters, build_workers, connect_engine
+from tests.faults.deadly import Deadly, Faults
+
+
+async def main(folder: Path) -> None:
+    settings = Settings.from_env()
+    client = await connect_engine()
+    async with adapters(settings, client) as (cells, provisioning), AsyncExitStack() as running:
+        ports = {f.name: getattr(provisioning, f.name) for f in fields(provisioning)}
+        del ports["zone"]
+        deadly = {
+            name: Deadly(port, name, settings.zone, Faults(folder)) for name, port in ports.items()
+        }
+        workers = build_workers(client, cells, replace(provisioning, **deadly), settings.regions)
+        for worker in workers:
+            await running.enter_async_context(worker)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

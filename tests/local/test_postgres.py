@@ -1,0 +1,88 @@
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from controlplane.local.postgres import (
+    ensure_database,
+    ensure_role,
+    initialise,
+    outside_folder,
+    prepare_server,
+    superuser,
+)
+from tests.postgres import RunningPostgres, running_postgres
+
+
+async def test_a_database_lets_in_its_owner_and_nobody_else(postgres: RunningPostgres) -> None:
+    own, other = await postgres.create_database(), await postgres.create_database()
+
+    async with await psycopg.AsyncConnection.connect(own.conninfo) as connection:
+        await connection.execute("CREATE TABLE things (id int)")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        await psycopg.AsyncConnection.connect(
+            postgres.server.url(other.owner, own.name), password=other.password
+        )
+
+
+async def test_a_wrong_password_is_refused(postgres: RunningPostgres) -> None:
+    own = await postgres.create_database()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        await psycopg.AsyncConnection.connect(own.url, password="guess")
+
+
+async def test_roles_and_databases_can_be_ensured_again_with_a_new_password(
+    postgres: RunningPostgres,
+) -> None:
+    own = await postgres.create_database()
+    async with superuser(postgres.server, postgres.password) as connection:
+        await ensure_role(connection, own.owner, "another", "CREATEROLE")
+        await ensure_database(connection, own.name, own.owner)
+    async with await psycopg.AsyncConnection.connect(own.url, password="another") as connection:
+        await connection.execute("CREATE ROLE made_by_owner_of_test")
+        await connection.execute("DROP ROLE made_by_owner_of_test")
+
+
+async def test_a_password_never_reaches_the_server_in_the_clear(postgres: RunningPostgres) -> None:
+    own = await postgres.create_database()
+    async with superuser(postgres.server, postgres.password) as connection:
+        row = await (
+            await connection.execute(
+                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (own.owner,)
+            )
+        ).fetchone()
+    assert row is not None
+    assert row[0].startswith("SCRAM-SHA-256$")
+    assert own.password not in row[0]
+
+
+async def test_an_interrupted_initialisation_is_begun_again(tmp_path: Path) -> None:
+    server = prepare_server(tmp_path, port=1)
+    outside = outside_folder(tmp_path)
+    try:
+        (server.data.parent / "data.partial").mkdir()
+        (server.data.parent / "data.partial" / "PG_VERSION").write_text("18")
+
+        await initialise(server, "secret")
+        created = (server.data / "PG_VERSION").stat().st_mtime_ns
+        await initialise(server, "ignored: the data folder exists")
+
+        assert (server.data / "PG_VERSION").stat().st_mtime_ns == created
+        assert not list(server.data.parent.glob("initial-password*"))
+    finally:
+        if outside is not None:
+            shutil.rmtree(outside)
+
+
+async def test_the_server_never_runs_as_root_and_leaves_nothing_outside_its_folder(
+    tmp_path: Path,
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    async with running_postgres(closed) as running:
+        assert running.server.data.stat().st_uid != 0
+        await running.create_database()
+    assert closed.stat().st_mode & 0o777 == 0o700
+    outside = outside_folder(closed / "postgres")
+    assert outside is None or not outside.exists()
