@@ -13,11 +13,8 @@ from temporalio.exceptions import ApplicationError
 
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
 from cells.workflow import CellWorkflow
+from controlplane.ids import cell_workflow_id
 from controlplane.queues import CELLS
-
-
-def cell_workflow_id(cell: str) -> str:
-    return f"cell/{cell}"
 
 
 @dataclass(frozen=True)

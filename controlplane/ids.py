@@ -33,3 +33,13 @@ def ingress_name(cell: str, zone: str) -> str:
 def database_role(namespace: str) -> str:
     """Return the PostgreSQL role that owns the namespace's rows in its cell's database."""
     return f"ns:{namespace}"
+
+
+def cell_workflow_id(cell: str) -> str:
+    """Return the id of the workflow that is the cell's entity."""
+    return f"cell/{cell}"
+
+
+def namespace_workflow_id(namespace: str) -> str:
+    """Return the id of the workflow that is the namespace's entity."""
+    return f"namespace/{namespace}"

@@ -13,13 +13,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.errors import not_found
+from controlplane.ids import namespace_workflow_id
 from controlplane.queues import NAMESPACES
 from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
 from provisioning.workflow import NamespaceWorkflow
-
-
-def namespace_workflow_id(namespace: str) -> str:
-    return f"namespace/{namespace}"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ NEEDS: dict[Step, tuple[Step, ...]] = {
 }
 """What must be in place before a step is taken, and is undone only after it."""
 
+TRACELESS = (Step.PROVE,)
+"""Steps that leave nothing in the world, and so nothing to undo."""
+
 
 def next_steps(spec: NamespaceSpec, observed: ObservedNamespace, now: datetime) -> tuple[Step, ...]:
     """Return the steps to take now, all at once; none when the namespace is as wanted."""

@@ -140,7 +140,7 @@ async def undo(step: Step, target: Incarnation, region: str) -> None:
     run = workflow.execute_activity_method
     match step:
         case Step.SELECT_CELL | Step.PROVE:
-            pass  # Capacity is released by signal; a proof leaves nothing.
+            raise AssertionError(f"{step} leaves nothing in a cell to undo")
         case Step.WRITE_DATABASE:
             await run(ProvisioningActivities.remove_database, target, **near)
         case Step.ISSUE_CERTIFICATE:

@@ -13,7 +13,6 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
-from cells.client import cell_workflow_id
 from cells.placement import explain_refusal, without
 from cells.types import Release, Reserve
 from cells.workflow import CellWorkflow
@@ -24,6 +23,7 @@ from controlplane.errors import (
     no_capacity,
     not_found,
 )
+from controlplane.ids import cell_workflow_id
 from controlplane.resource import Condition, ConditionStatus, set_condition
 from provisioning import journal, plan, steps
 from provisioning.ports import Incarnation
@@ -185,7 +185,9 @@ class NamespaceWorkflow:
             if not due:
                 await self._settle()
                 return
-            state.attempted.extend(step for step in due if step not in state.attempted)
+            state.attempted.extend(
+                step for step in due if step not in (*state.attempted, *plan.TRACELESS)
+            )
             failures = await self._round(due, StepState.RUNNING, StepState.DONE, self._take)
             if failures and not self._is_unwanted():
                 self._state.failed_rounds += 1

@@ -6,7 +6,11 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
+
+FLEET_TEST_SECONDS = 300
+"""The first test of a fleet waits for its start as well, on a machine that tests keep busy."""
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +43,18 @@ async def engine_in_skipped_time() -> AsyncIterator[WorkflowEnvironment]:
         test_server_existing_path=str(Path(sys.executable).with_name("temporal-test-server")),
     ) as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningFleet]:
+    """An embedded fleet shared by the whole session: leave it as you find it, up."""
+    async with running_fleet(tmp_path_factory.mktemp("fleet") / "home") as running:
+        yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the fleet in one process under `--dist loadgroup`: one fleet is enough."""
+    for item in items:
+        if "fleet" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("fleet"))
+            item.add_marker(pytest.mark.timeout(FLEET_TEST_SECONDS))

@@ -1,14 +1,18 @@
 """An engine for tests: a real Temporal server, a namespace of it per test, workers on a world."""
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 
 from cells.activities import CellActivities
 from cells.client import CellClient
@@ -39,6 +43,7 @@ from provisioning.memory import (
 )
 from provisioning.types import NamespaceSpec
 
+BIN = Path(sys.executable).parent
 REGION = "aws-us-east-1"
 CELL = "aws-us-east-1-c1"
 ZONE = "fleet.test"
@@ -122,6 +127,29 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
         prober=MemoryProber(world),
         projection=MemoryNamespaceProjection(world),
     )
+
+
+@asynccontextmanager
+async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
+    """Run a Temporal server; entities roll over early on it, so that every longer test does."""
+    async with await WorkflowEnvironment.start_local(
+        data_converter=pydantic_data_converter,
+        dev_server_existing_path=str(BIN / "temporal"),
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "limit.historyCount.suggestContinueAsNew=50",
+        ],
+    ) as environment:
+        yield environment
+
+
+@asynccontextmanager
+async def running_engine_in_skipped_time() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=pydantic_data_converter,
+        test_server_existing_path=str(BIN / "temporal-test-server"),
+    ) as environment:
+        yield environment
 
 
 @asynccontextmanager

@@ -1,24 +1,15 @@
-"""The Cloud Ops API over gRPC: its service descriptor joined with our handlers."""
+"""The Cloud Ops API over gRPC."""
 
-import logging
-import time
 from collections.abc import Mapping
 from typing import TypeAlias
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.cloud.cloudservice.v1 import service_pb2
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, GetSystemInfoResponse
 
 from controlplane.api.authentication import CALLER
-from controlplane.api.handlers.table import Handler
-from controlplane.api.refusals import Refusal, refusal_of
-
-SERVICE = service_pb2.DESCRIPTOR.services_by_name["CloudService"]
-
-_calls = logging.getLogger("controlplane.api.calls")
+from controlplane.api.calls import SERVICE, Rpc, unimplemented
+from controlplane.api.refusals import Refusal
 
 MethodHandler: TypeAlias = "grpc.RpcMethodHandler[Message, Message]"
 Context = grpc.aio.ServicerContext[Message, Message]
@@ -27,15 +18,14 @@ Context = grpc.aio.ServicerContext[Message, Message]
 class CloudService(grpc.GenericRpcHandler):
     """Answers for the whole service, methods that our generated code does not know included."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
-        methods = SERVICE.methods_by_name
-        self._methods = {name: _method(methods[name], handlers[name]) for name in handlers}
+    def __init__(self, rpcs: Mapping[str, Rpc]) -> None:
+        self._methods = {name: _method(rpc) for name, rpc in rpcs.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "MethodHandler | None":
         service, _, name = handler_call_details.method.removeprefix("/").partition("/")
         if service != SERVICE.full_name:
             return None
-        return self._methods.get(name) or _unimplemented(name)
+        return self._methods.get(name) or _refusing(unimplemented(name))
 
 
 def workflow_service() -> grpc.GenericRpcHandler:
@@ -56,38 +46,23 @@ def workflow_service() -> grpc.GenericRpcHandler:
     )
 
 
-def _method(method: MethodDescriptor, handler: Handler) -> "MethodHandler":
+def _method(rpc: Rpc) -> "MethodHandler":
     async def answer(request: Message, context: Context) -> Message:
-        caller, began = CALLER.get(), time.perf_counter()
-        refusal: Refusal | None = None
-        try:
-            return await handler(caller, request)
-        except Exception as error:  # noqa: BLE001 - each kind has its status code
-            refusal = refusal_of(error)
-            await context.abort(refusal.code, refusal.message)
-        finally:
-            _calls.info(
-                method.name,
-                extra={
-                    "account": caller.account.id,
-                    "key": caller.key.id,
-                    "code": refusal.code.name if refusal else "OK",
-                    "milliseconds": round((time.perf_counter() - began) * 1000, 1),
-                },
-            )
+        answer = await rpc.answer(CALLER.get(), request)
+        if isinstance(answer, Refusal):
+            await context.abort(answer.code, answer.message)
+        return answer
 
     return grpc.unary_unary_rpc_method_handler(
         answer,
-        request_deserializer=GetMessageClass(method.input_type).FromString,
+        request_deserializer=rpc.request_class.FromString,
         response_serializer=_serialize,
     )
 
 
-def _unimplemented(name: str) -> "MethodHandler":
+def _refusing(refusal: Refusal) -> "MethodHandler":
     async def refuse(_: Message, context: Context) -> Message:
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, f"{name} is not implemented by this control plane"
-        )
+        await context.abort(refusal.code, refusal.message)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
 

@@ -3,16 +3,10 @@
 Its keys and what they see are those of the Cloud Ops API.
 """
 
-from dataclasses import asdict
 from typing import Annotated
 
-import grpc
-import psycopg
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import Depends, FastAPI
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.exceptions import HTTPException
-from temporalio.exceptions import ApplicationError
 
 from cells.types import CellView
 from controlplane.api.endpoints import Endpoints
@@ -23,7 +17,7 @@ from controlplane.api.fleet_types import (
     namespace_details,
     operation_details,
 )
-from controlplane.api.refusals import HTTP_STATUS, refusal_of
+from controlplane.api.problems import answer_with_problems
 from controlplane.errors import not_found
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.types import Principal, Unauthenticated
@@ -51,9 +45,7 @@ def fleet_app(keys: ApiKeys, reads: ReadModel, endpoints: Endpoints) -> FastAPI:
         redoc_url=None,
         responses={"default": {"model": Problem}},
     )
-    for expected in (ApplicationError, Unauthenticated, psycopg.OperationalError, Exception):
-        app.add_exception_handler(expected, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_path)
+    answer_with_problems(app)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -83,25 +75,3 @@ def fleet_app(keys: ApiKeys, reads: ReadModel, endpoints: Endpoints) -> FastAPI:
         return operation_details(found.namespace, found.operation)
 
     return app
-
-
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    refusal = refusal_of(error)
-    return _problem(HTTP_STATUS[refusal.code], refusal.code, refusal.message)
-
-
-async def _refuse_path(request: Request, error: Exception) -> JSONResponse:
-    """Word what the router refuses like everything else."""
-    if not isinstance(error, HTTPException):
-        raise error
-    code = {404: grpc.StatusCode.NOT_FOUND, 405: grpc.StatusCode.UNIMPLEMENTED}.get(
-        error.status_code, grpc.StatusCode.INVALID_ARGUMENT
-    )
-    what = f"{request.method} {request.url.path}"
-    return _problem(error.status_code, code, f"{what}: {error.detail}; see /openapi.json")
-
-
-def _problem(status: int, code: grpc.StatusCode, message: str) -> JSONResponse:
-    number, _ = code.value
-    headers = {"www-authenticate": "Bearer"} if code is grpc.StatusCode.UNAUTHENTICATED else None
-    return JSONResponse(asdict(Problem(number, code.name, message)), status, headers)

@@ -13,10 +13,12 @@ from fastapi import FastAPI
 from grpc_health.v1 import health, health_pb2_grpc
 
 from controlplane.api.authentication import Authentication
+from controlplane.api.calls import all_rpcs
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.cloud_service import CloudService, workflow_service
 from controlplane.api.endpoints import Endpoints
 from controlplane.api.fleet_api import fleet_app
+from controlplane.api.gateway import gateway_routes
 from controlplane.api.handlers.namespaces import NamespaceHandlers
 from controlplane.api.handlers.operations import OperationHandlers
 from controlplane.api.handlers.regions import RegionHandlers
@@ -61,13 +63,15 @@ async def serving(
 ) -> AsyncIterator[Listening]:
     """Serve until the block ends; calls in flight then have a few seconds to finish."""
     reads, endpoints = ReadModel(pool), Endpoints(zone, Directory(pool))
-    handlers = handler_table(
-        RegionHandlers(endpoints.directory),
-        NamespaceHandlers(reads, Claims(pool), Projections(pool), writer, endpoints),
-        OperationHandlers(reads),
+    rpcs = all_rpcs(
+        handler_table(
+            RegionHandlers(endpoints.directory),
+            NamespaceHandlers(reads, Claims(pool), Projections(pool), writer, endpoints),
+            OperationHandlers(reads),
+        )
     )
     server = grpc.aio.server(
-        handlers=[CloudService(handlers), workflow_service()],
+        handlers=[CloudService(rpcs), workflow_service()],
         interceptors=[Authentication(keys)],
         options=_OPTIONS,
     )
@@ -75,8 +79,10 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     grpc_port = server.add_insecure_port(listen.grpc_listen)
     tls_port = server.add_secure_port(listen.tls_listen, await certificate.credentials())
+    app = fleet_app(keys, reads, endpoints)
+    app.router.routes.extend(gateway_routes(rpcs, keys))
     async with (
-        _serving_http(fleet_app(keys, reads, endpoints), listen.http_listen) as http_port,
+        _serving_http(app, listen.http_listen) as http_port,
         _running(certificate.keep_fresh()),
     ):
         await server.start()

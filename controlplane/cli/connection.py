@@ -10,9 +10,6 @@ from typing import Annotated
 import typer
 
 from controlplane.cli.failures import UsageError
-from controlplane.local.failures import FleetFailed
-from controlplane.local.fleet import Fleet
-from controlplane.local.home import Home
 
 AddressOption = Annotated[
     str | None,
@@ -99,6 +96,11 @@ def nothing_answers(address: str) -> str:
 
 
 async def _fleet_of_home(env: Mapping[str, str]) -> Mapping[str, str]:
+    # Imported here because it takes as long as all the rest together.
+    from controlplane.local.failures import FleetFailed
+    from controlplane.local.fleet import Fleet
+    from controlplane.local.home import Home
+
     try:
         return await Fleet(Home.choose(None, env)).exports()
     except FleetFailed as refusal:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from rich.table import Table
 from rich.text import Text
 
-from controlplane.cli.output import Json, print_json, results, seconds, table
+from controlplane.cli.output import Json, print_json, results, table
 from controlplane.local.preparation import PROGRAM_OF_PORT
 from controlplane.local.status import CellStatus, FleetStatus
 from controlplane.local.supervisor import ProgramStatus
@@ -28,7 +28,7 @@ def show_status(status: FleetStatus) -> None:
             program.name,
             _coloured(program.state.name.lower(), good=program.up),
             str(program.pid or "-"),
-            seconds(timedelta(seconds=program.uptime_seconds)) if program.pid else "-",
+            str(timedelta(seconds=program.uptime_seconds)) if program.pid else "-",
             str(program.restarts),
             _ports(status, program),
         )

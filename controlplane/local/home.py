@@ -27,7 +27,7 @@ _LONGEST_SOCKET_PATH = 100
 _LONGEST_SOCKET_NAME = 44
 _LOCK_EVERY_SECONDS = 0.1
 # What the files of the supervisor cannot carry.
-_FORBIDDEN_IN_PATH = set("\"'#;\n\r\0")
+_FORBIDDEN_IN_PATH = set("\"'%#;\n\r\0")
 
 
 class HomeRefused(FleetFailed):
@@ -124,8 +124,10 @@ class Home:
 
     def folder(self, *parts: str) -> Path:
         """Return a folder of the home, made if need be, that only its owner may enter."""
-        folder = self.path.joinpath(*parts)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = self.path
+        for part in parts:
+            folder /= part
+            folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     def load(self) -> FleetRecord:

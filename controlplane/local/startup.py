@@ -1,6 +1,7 @@
 """Starting a prepared fleet: each part as soon as what it needs is there."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ T = TypeVar("T")
 
 _LOOK_FOR_CRASHES_EVERY_SECONDS = 1.0
 _TOO_MANY_CRASHES = 3
-START_SECONDS = 60.0
+HANGING_SECONDS = 10.0
+"""How long a part that is up already has to answer before it is started anew."""
+START_SECONDS = 90.0
 """How long a part may take; a laptop under load takes a few."""
 
 
@@ -89,14 +92,12 @@ class Startup:
         return await ensure_account(conninfo, fleet.secrets)
 
     async def _engine(self) -> None:
-        await self.supervisor.start(ENGINE)
         address = self.fleet.record.address("engine")
-        await self._until(ENGINE, lambda: is_serving(address, WORKFLOW_SERVICE))
+        await self._start(ENGINE, lambda: is_serving(address, WORKFLOW_SERVICE))
 
     async def _dns(self) -> None:
-        await self.supervisor.start(DNS)
         record = self.fleet.record
-        await self._until(DNS, lambda: name_server.answers(record))
+        await self._start(DNS, lambda: name_server.answers(record))
         cells = [cell.cell.id for cell in self.fleet.cells]
         await name_server.publish_ingresses(record, cells, self.fleet.secrets)
 
@@ -105,7 +106,6 @@ class Startup:
         await self._part(name, lambda: self._cell(cell, postgres), *cell.cell.programs)
 
     async def _cell(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
-        await self.supervisor.start(cell.cell.envoy)
         if not cell.temporal_database.exists():
             await bootstrap_cell(
                 cell.temporal_database,
@@ -113,14 +113,12 @@ class Startup:
                 self.fleet.record.failover_versions[cell.cell.id],
                 clean_environment(self.fleet.home, cell.cell.temporal),
             )
-        await self.supervisor.start(cell.cell.temporal)
-        await postgres
-        await self.supervisor.start(cell.cell.gatekeeper)
         where = cell.addresses
         ready = f"http://{where.ingress_admin}/ready"
-        await self._until(cell.cell.temporal, lambda: is_serving(where.frontend, WORKFLOW_SERVICE))
-        await self._until(cell.cell.gatekeeper, lambda: is_serving(where.gatekeeper))
-        await self._until(cell.cell.envoy, lambda: answers_http(ready))
+        await self._start(cell.cell.temporal, lambda: is_serving(where.frontend, WORKFLOW_SERVICE))
+        await postgres
+        await self._start(cell.cell.gatekeeper, lambda: is_serving(where.gatekeeper))
+        await self._start(cell.cell.envoy, lambda: answers_http(ready))
 
     async def _worker(self) -> None:
         await self.supervisor.start(WORKER)
@@ -128,13 +126,19 @@ class Startup:
         await register_cells(self.fleet.record.address("engine"), self.fleet.cells)
 
     async def _api(self) -> None:
-        await self.supervisor.start(API)
         address = self.fleet.record.address("api")
-        await self._until(API, lambda: is_serving(address))
+        await self._start(API, lambda: is_serving(address))
 
-    async def _until(self, program: str, probe: Callable[[], Awaitable[bool]]) -> None:
-        """Wait for a program to answer, but not for one that dies again and again."""
-        crashes_before = (await self.supervisor.statuses())[program].restarts
+    async def _start(self, program: str, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Start a program and wait until it answers; one that runs and does not, start anew."""
+        status = (await self.supervisor.statuses())[program]
+        if status.up:
+            with contextlib.suppress(TimeoutError):
+                await until(probe, "answers", HANGING_SECONDS)
+                return
+            self.progress.note(f"{program} runs but does not answer: starting it anew")
+            await self.supervisor.stop([program])
+        await self.supervisor.start(program)
         asked_at = time.monotonic()
 
         async def answers() -> bool:
@@ -143,7 +147,7 @@ class Startup:
                 return True
             if time.monotonic() - asked_at > _LOOK_FOR_CRASHES_EVERY_SECONDS:
                 asked_at = time.monotonic()
-                crashes = (await self.supervisor.statuses())[program].restarts - crashes_before
+                crashes = (await self.supervisor.statuses())[program].restarts - status.restarts
                 if crashes >= _TOO_MANY_CRASHES:
                     raise PartFailed(f"{program} died {crashes} times: {self._last_line(program)}")
             return False

@@ -12,8 +12,8 @@ from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest
 from temporalio.api.cloud.namespace.v1 import MtlsAuthSpec, NamespaceSpec, ReplicaSpec
 from temporalio.client import CloudOperationsClient
 
+from controlplane.api.calls import SERVICE
 from controlplane.api.certificate import ApiCertificate
-from controlplane.api.cloud_service import SERVICE
 from controlplane.api.server import Listening, serving
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.tokens import ensure_signer

@@ -8,7 +8,7 @@ from grpc_health.v1 import health_pb2
 from temporalio.client import CloudOperationsClient
 
 from controlplane.api.authentication import OPEN_METHODS
-from controlplane.api.cloud_service import SERVICE
+from controlplane.api.calls import SERVICE
 from controlplane.identity.tokens import TokenClaims
 from tests.api.running import Metadata, RunningApi, Tenant, bearer
 

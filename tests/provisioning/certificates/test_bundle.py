@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
@@ -224,6 +224,7 @@ GOOD = ca("Good")
 DER = GOOD.certificate.public_bytes(Encoding.DER)
 
 
+@settings(deadline=None)  # Other tests share the processors.
 @given(
     position=st.integers(0, len(DER) - 1),
     replacement=st.binary(max_size=4),
@@ -239,6 +240,7 @@ def test_a_mutated_certificate_is_accepted_or_refused_but_breaks_nothing(
     assert isinstance(outcome, CaBundle) or outcome.startswith("InvalidArgument: the CA bundle")
 
 
+@settings(deadline=None)  # Other tests share the processors.
 @given(text=st.text(max_size=200) | st.text("-BEGINCRTFAD \n", max_size=200))
 def test_any_text_is_accepted_or_refused_but_breaks_nothing(text: str) -> None:
     for outcome in (judged(text), judged(pem(GOOD) + text)):

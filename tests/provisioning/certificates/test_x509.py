@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning.certificates.x509 import (
@@ -170,6 +170,7 @@ def test_a_certificate_shows_its_key_to_nobody_who_prints_it(ca: CertificateAndK
     assert "key=" not in repr(ca)
 
 
+@settings(deadline=None)  # Other tests share the processors.
 @given(name=st.from_regex(r"[a-z][a-z0-9-]{0,37}[a-z0-9]\.[a-z0-9]{5,12}", fullmatch=True))
 def test_every_namespace_can_have_a_certificate(name: str) -> None:
     ca = new_ca("Fleet CA", validity=DAY)
