@@ -29,9 +29,9 @@ WORKFLOW_TYPE = "controlplane.canary"
 _IDENTITY = "controlplane-prober"
 _DEADLINE_SECONDS = 10.0
 _CALL = timedelta(seconds=5)
-# Whatever becomes of us, the workflow does not stay; a task lost with its poller comes again.
+_GOODBYE = timedelta(seconds=1)
 _EXECUTION = timedelta(seconds=30)
-_TASK = timedelta(seconds=2)
+"""Whatever becomes of us, the workflow does not stay open for longer."""
 
 
 class CanaryLost(Exception):
@@ -65,40 +65,49 @@ async def fly_canary(
 
 
 def canary_id(uid: str) -> str:
-    """Return the id of a namespace's canary, which is also the name of its task queue."""
+    """Return the workflow id of a namespace's canary."""
     return f"controlplane-canary-{uid}"
 
 
 async def _complete_workflow(client: Client, name: str) -> None:
     song = secrets.token_hex(8)
+    # A queue of its own: nobody else takes the task, and no older task is in the way.
+    queue = f"{name}-{song}"
     handle: WorkflowHandle[object, str] = await client.start_workflow(
         WORKFLOW_TYPE,
         song,
         id=name,
-        task_queue=name,
+        task_queue=queue,
         result_type=str,
         id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
         execution_timeout=_EXECUTION,
-        task_timeout=_TASK,
         rpc_timeout=_CALL,
     )
     try:
-        await _sing_back(client, name, handle)
+        await _complete(client, await _poll(client, queue))
         heard = await handle.result(rpc_timeout=_CALL)
     except BaseException:
         with contextlib.suppress(RPCError):
-            await handle.terminate("the proof was broken off", rpc_timeout=_CALL)
+            await handle.terminate("the proof was broken off", rpc_timeout=_GOODBYE)
         raise
     if heard != song:
         raise CanaryLost(f"it was sent with {song!r} and returned {heard!r}")
 
 
-async def _sing_back(client: Client, name: str, handle: WorkflowHandle[object, str]) -> None:
-    """Do the workflow's one task: complete it with what its history says it was started with."""
-    task = await _poll(client, name)
-    while task.workflow_execution.run_id != handle.result_run_id:
-        # Left by an earlier run that ours has replaced.
-        task = await _poll(client, name)
+async def _poll(client: Client, queue: str) -> PollWorkflowTaskQueueResponse:
+    task = await client.workflow_service.poll_workflow_task_queue(
+        PollWorkflowTaskQueueRequest(
+            namespace=client.namespace, identity=_IDENTITY, task_queue=TaskQueue(name=queue)
+        ),
+        timeout=_CALL,
+    )
+    if not task.task_token:
+        raise CanaryLost(f"its first task did not come within {_CALL.total_seconds():g} s")
+    return task
+
+
+async def _complete(client: Client, task: PollWorkflowTaskQueueResponse) -> None:
+    """Let the workflow return what its history says it was started with."""
     started = task.history.events[0].workflow_execution_started_event_attributes
     await client.workflow_service.respond_workflow_task_completed(
         RespondWorkflowTaskCompletedRequest(
@@ -115,15 +124,6 @@ async def _sing_back(client: Client, name: str, handle: WorkflowHandle[object, s
                     ),
                 )
             ],
-        ),
-        timeout=_CALL,
-    )
-
-
-async def _poll(client: Client, name: str) -> PollWorkflowTaskQueueResponse:
-    return await client.workflow_service.poll_workflow_task_queue(
-        PollWorkflowTaskQueueRequest(
-            namespace=client.namespace, identity=_IDENTITY, task_queue=TaskQueue(name=name)
         ),
         timeout=_CALL,
     )

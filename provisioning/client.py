@@ -1,5 +1,7 @@
 """How everyone else reaches a namespace."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from temporalio.client import (
@@ -7,6 +9,7 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -46,6 +49,12 @@ class NamespaceClient:
             )
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from None
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            # The start holds the same error for whoever awaits its handle. Left there, it is
+            # logged with a traceback whenever garbage is collected.
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await start.workflow_handle()
+            raise
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         """Ask for a namespace to go; return once that is durably recorded."""

@@ -22,6 +22,8 @@ _SILENT = {
     RPCStatusCode.CANCELLED,
     RPCStatusCode.RESOURCE_EXHAUSTED,
     RPCStatusCode.ABORTED,
+    # The entity's last workflow task failed or timed out, say with its worker; it is tried again.
+    RPCStatusCode.FAILED_PRECONDITION,
 }
 
 

@@ -18,6 +18,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.client import CloudOperationsClient
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from controlplane.cli.connect_errors import innermost_cause
 from controlplane.cli.connection import Connection, nothing_answers
 from controlplane.cli.failures import CommandFailed
 from controlplane.cli.fleet_api import FleetApi, open_fleet_api
@@ -106,15 +107,25 @@ async def connect(connection: Connection) -> AsyncIterator[Api]:
         cloud = await CloudOperationsClient.connect(
             target_host=connection.address,
             api_key=connection.api_key,
-            tls=not connection.plaintext and TLSConfig(server_root_ca_cert=root),
+            tls=connection.tls and TLSConfig(server_root_ca_cert=root),
         )
     except RuntimeError as error:  # How this client reports that it could not connect.
-        raise CommandFailed(nothing_answers(connection.address)) from error
+        raise CommandFailed(_explain_silence(innermost_cause(error), connection)) from error
     async with open_fleet_api(connection) as fleet:
         try:
             yield Api(connection, cloud, fleet)
         except RPCError as error:
             raise CommandFailed(_explain(error, connection)) from error
+
+
+def _explain_silence(cause: str, connection: Connection) -> str:
+    if "InvalidCertificate" in cause:
+        return (
+            f"{connection.address} shows a certificate that is not signed by "
+            f"{connection.ca_file or 'a CA of this system'} ({cause}): set CONTROLPLANE_CA_FILE "
+            "to the file of its CA"
+        )
+    return nothing_answers(f"{connection.address} ({cause})")
 
 
 def _explain(error: RPCError, connection: Connection) -> str:

@@ -14,8 +14,8 @@ from controlplane.cli.failures import UsageError
 AddressOption = Annotated[
     str | None,
     typer.Option(
-        help="gRPC address of the API, host:port (or CONTROLPLANE_ADDRESS); "
-        "plaintext on loopback, TLS anywhere else.",
+        help="gRPC address of the API, host:port (or CONTROLPLANE_ADDRESS). TLS is spoken to "
+        "https://host:port and to every host but this one.",
         show_default=False,
         rich_help_panel="Connection",
     ),
@@ -37,6 +37,8 @@ ApiKeyOption = Annotated[
     ),
 ]
 
+_TLS_SCHEME = "https://"
+
 HOW_TO_CONNECT = (
     "Start an embedded fleet with `controlplane up`, "
     'or name the API with `eval "$(controlplane env)"`.'
@@ -49,16 +51,12 @@ class Connection:
 
     address: str
     """gRPC, `host:port`."""
+    tls: bool
     api_key: str = field(repr=False)
     url: str | None
     """The Fleet API; None when only the gRPC address is known."""
     ca_file: Path | None
     """The CA of the API's and the endpoints' server certificates; None means the system's."""
-
-    @property
-    def plaintext(self) -> bool:
-        """Whether to speak without TLS: on loopback only, an API key must not cross a network."""
-        return _is_loopback(self.address.rpartition(":")[0])
 
 
 async def resolve(
@@ -82,8 +80,11 @@ async def resolve(
             f"no API key for {chosen}: CONTROLPLANE_API_KEY is not set. {HOW_TO_CONNECT}"
         )
     ca_file = source.get("CONTROLPLANE_CA_FILE")
+    where = chosen.removeprefix(_TLS_SCHEME)
     return Connection(
-        chosen,
+        where,
+        # An API key crosses no network without TLS.
+        where != chosen or not _is_loopback(where.rpartition(":")[0]),
         key,
         url or (None if address else source.get("CONTROLPLANE_URL")),
         Path(ca_file) if ca_file else None,

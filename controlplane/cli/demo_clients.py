@@ -5,6 +5,7 @@ from uuid import uuid4
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from controlplane.cli.connect_errors import innermost_cause
 from controlplane.cli.demo_workflow import Order, OrderWorkflow, charge
 from controlplane.cli.failures import CommandFailed
 from controlplane.cli.worker_connection import WorkerConnection
@@ -30,7 +31,7 @@ async def refusal(worker: WorkerConnection, certificate: CertificateAndKey | Non
     try:
         await _dial(worker, certificate)
     except RuntimeError as error:  # How this client reports that it could not connect.
-        return str(error)
+        return innermost_cause(error)
     raise CommandFailed(f"{worker.endpoint} let a client in that it should have refused")
 
 

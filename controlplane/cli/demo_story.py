@@ -76,7 +76,8 @@ class Story:
         rows.columns[1].justify = "right"
         for what, duration in self.took:
             rows.add_row(what, seconds(duration))
-        results().print("\n", rows)
+        results().print()
+        results().print(rows)
 
 
 @command
@@ -95,7 +96,9 @@ async def play(home: Path | None) -> None:
         raise CommandFailed(str(failure)) from failure
     await use_namespace(story, connection, chosen.folder("demo"))
     story.summary()
-    _say_what_next(chosen, f"http://{record.address('engine-ui')}/namespaces/{ENGINE_NAMESPACE}")
+    _say_what_next(
+        chosen, f"http://{record.address('engine-ui')}/namespaces/{ENGINE_NAMESPACE}/workflows"
+    )
 
 
 async def use_namespace(story: Story, connection: Connection, folder: Path) -> WorkerConnection:
@@ -155,7 +158,7 @@ async def ensure_namespace(story: Story, api: Api, spec: NamespaceSpec) -> Names
 
 
 def _say_what_next(home: Home, engine_ui: str) -> None:
-    program = "controlplane" if shutil.which("controlplane") else os.path.relpath(sys.argv[0])
+    program = _program()
     here = "" if home == Home.choose(None) else f" --home {shlex.quote(str(home.path))}"
     results().print(
         f"""
@@ -168,3 +171,13 @@ Stop it:
   {program} down{here}""",
         markup=False,
     )
+
+
+def _program() -> str:
+    """Return how this reader calls the command, who may not have it in the search path."""
+    if shutil.which("controlplane"):
+        return "controlplane"
+    called = Path(sys.argv[0])
+    if called.name == "controlplane":
+        return os.path.relpath(called)
+    return f"{os.path.relpath(sys.executable)} -m controlplane"

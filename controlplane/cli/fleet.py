@@ -1,6 +1,8 @@
 """`controlplane up | down | status | logs | env`: the embedded fleet of a home."""
 
+import asyncio
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -9,37 +11,30 @@ from typing import Annotated
 
 import typer
 
+from controlplane.cli.output import OutputFormat, OutputOption, notes, print_json
+
 app = typer.Typer()
 
 HomeOption = Annotated[
     Path | None,
     typer.Option(
-        help="The fleet's folder [env var: CONTROLPLANE_HOME; default: ~/.controlplane]",
+        help="The fleet's folder (or CONTROLPLANE_HOME; else ~/.controlplane).",
         file_okay=False,
         show_default=False,
     ),
 ]
 
 
-class OutputFormat(StrEnum):
-    TABLE = "table"
+class EnvFormat(StrEnum):
+    SHELL = "shell"
     JSON = "json"
-
-
-OutputOption = Annotated[
-    OutputFormat, typer.Option("--output", "-o", help="What stdout holds: for people or programs.")
-]
 
 
 @app.command()
 def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> None:
     """Start the fleet, or repair it: everything runs and answers when this returns."""
-    import asyncio
-    import time
-
     from controlplane.cli.fleet_progress import start_progress
     from controlplane.cli.fleet_view import print_status, show_addresses, show_status
-    from controlplane.cli.output import notes
     from controlplane.local.fleet import Fleet
     from controlplane.local.home import Home
     from controlplane.local.status import fleet_status
@@ -62,17 +57,18 @@ def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> No
 def down(
     home: HomeOption = None,
     delete: Annotated[bool, typer.Option("--delete", help="Remove the home, too.")] = False,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """Stop the fleet: everything this home started, and nothing else."""
-    import asyncio
-
-    from controlplane.cli.output import notes
     from controlplane.local.fleet import Fleet
     from controlplane.local.home import Home
 
     with _readable():
         chosen = Home.choose(home)
         asyncio.run(Fleet(chosen).down(lambda note: notes().print(note), delete=delete))
+    if output is OutputFormat.JSON:
+        print_json({"home": str(chosen.path), "up": False, "deleted": delete})
+    else:
         outcome = "is stopped and its home removed" if delete else "is stopped"
         notes().print(f"The fleet in {chosen.path} {outcome}.", markup=False)
 
@@ -80,8 +76,6 @@ def down(
 @app.command()
 def status(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> None:
     """Show processes, cells, versions, ports and health; exit 1 when something is down."""
-    import asyncio
-
     from controlplane.cli.fleet_view import print_status, show_status
     from controlplane.local.home import Home
     from controlplane.local.status import fleet_status
@@ -114,18 +108,18 @@ def logs(
 
 
 @app.command()
-def env(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> None:
+def env(
+    home: HomeOption = None,
+    output: Annotated[EnvFormat, typer.Option("--output", "-o")] = EnvFormat.SHELL,
+) -> None:
     """Print shell exports that point clients at the fleet: eval "$(controlplane env)"."""
-    import asyncio
-    import json
-
     from controlplane.local.fleet import Fleet
     from controlplane.local.home import Home
 
     with _readable():
         exports = asyncio.run(Fleet(Home.choose(home)).exports())
-    if output is OutputFormat.JSON:
-        typer.echo(json.dumps(exports, indent=2))
+    if output is EnvFormat.JSON:
+        print_json(exports)
     else:
         for variable, value in exports.items():
             typer.echo(f"export {variable}={shlex.quote(value)}")

@@ -72,7 +72,7 @@ async def open_fleet_api(connection: Connection) -> AsyncIterator[FleetApi]:
         headers={"authorization": f"Bearer {connection.api_key}"},
         verify=ssl.create_default_context(cafile=connection.ca_file),
         # The environment's proxy cannot reach an API on this machine.
-        trust_env=not connection.plaintext,
+        trust_env=connection.tls,
     ) as http:
         yield FleetApi(http)
 

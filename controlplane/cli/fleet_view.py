@@ -10,13 +10,10 @@ from controlplane.local.preparation import PROGRAM_OF_PORT
 from controlplane.local.status import CellStatus, FleetStatus
 from controlplane.local.supervisor import ProgramStatus
 
-_WIDTH_OF_FILES = 160
-
 
 def show_status(status: FleetStatus) -> None:
     """Print processes and cells as tables."""
     out = results()
-    width = None if out.is_terminal else _WIDTH_OF_FILES
     record = status.record
     out.print(f"home {record.home}   zone {record.zone}   account {record.account}", markup=False)
     versions = "   ".join(f"{name} {version}" for name, version in record.versions.items())
@@ -32,7 +29,7 @@ def show_status(status: FleetStatus) -> None:
             str(program.restarts),
             _ports(status, program),
         )
-    out.print(programs, width=width)
+    out.print(programs)
 
     cells = _table("CELL", "REGION", "RING", "TEMPORAL", "INGRESS", "HEALTH")
     for cell in status.cells:
@@ -45,7 +42,7 @@ def show_status(status: FleetStatus) -> None:
             _coloured("; ".join(cell.problems) or "ok", good=not cell.problems),
         )
     out.print()
-    out.print(cells, width=width)
+    out.print(cells)
 
 
 def show_addresses(status: FleetStatus) -> None:

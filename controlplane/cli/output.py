@@ -5,14 +5,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from google.protobuf.json_format import MessageToJson
-from google.protobuf.message import Message
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -46,8 +47,11 @@ def print_json(value: Json) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def print_message(message: Message) -> None:
+def print_message(message: "Message") -> None:
     """Print a protobuf message in its canonical JSON, fields with default values included."""
+    # Imported late: every command imports this module, and few print messages.
+    from google.protobuf.json_format import MessageToJson
+
     typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
 
 

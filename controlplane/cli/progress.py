@@ -86,6 +86,7 @@ class LiveView:
         grid = Table.grid(padding=(0, 1))
         for step in self._steps:
             grid.add_row(
+                " ",
                 self._spinner if step.finished_at is None else _mark(step.state),
                 title_of(step),
                 Text(seconds(_elapsed(step)), style="dim"),

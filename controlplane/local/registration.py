@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -13,32 +15,46 @@ from controlplane.local.temporal_server import ENGINE_NAMESPACE
 from controlplane.local.waiting import until
 from controlplane.resource import ConditionStatus
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 90.0
+"""The control plane looks at a cell that failed once every 30 s."""
 _ASK_EVERY_SECONDS = 0.2
 
 
-async def register_cells(engine: str, cells: Sequence[CellLayout]) -> None:
-    """Register every cell, and return once the control plane finds all of them ready."""
-    temporal = await Client.connect(
-        engine, namespace=ENGINE_NAMESPACE, data_converter=pydantic_data_converter
-    )
-    client = CellClient(temporal)
-    await asyncio.gather(*(_register(client, cell) for cell in cells))
+@dataclass(frozen=True)
+class CellRegistry:
+    """The cells, as the control plane knows them."""
 
+    client: CellClient
 
-async def _register(client: CellClient, cell: CellLayout) -> None:
-    generation = (await client.register(cell.cell.id, cell.spec)).generation
-    why = "not observed yet"
+    @classmethod
+    async def connect(cls, engine: str) -> Self:
+        """Connect to the engine at `host:port`."""
+        temporal = await Client.connect(
+            engine, namespace=ENGINE_NAMESPACE, data_converter=pydantic_data_converter
+        )
+        return cls(CellClient(temporal))
 
-    async def ready() -> bool:
-        nonlocal why
-        condition = (await client.describe(cell.cell.id)).conditions.get(CellCondition.READY)
-        if condition is None or condition.observed_generation < generation:
-            return False
-        why = condition.message or condition.reason
-        return condition.status is ConditionStatus.TRUE
+    async def register(self, cells: Sequence[CellLayout]) -> None:
+        """Register every cell, or tell it what it should be now."""
+        await asyncio.gather(*(self.client.register(cell.cell.id, cell.spec) for cell in cells))
 
-    try:
-        await until(ready, "ready", _READY_SECONDS, every=_ASK_EVERY_SECONDS)
-    except TimeoutError:
-        raise TimeoutError(f"cell {cell.cell.id} is not ready: {why}") from None
+    async def wait_until_ready(self, cells: Sequence[CellLayout]) -> None:
+        """Return once the control plane has found every cell ready, as it should be now."""
+        await asyncio.gather(*(self._wait_until_ready(cell.cell.id) for cell in cells))
+
+    async def _wait_until_ready(self, cell: str) -> None:
+        why = "it was not looked at yet"
+
+        async def ready() -> bool:
+            nonlocal why
+            view = await self.client.describe(cell)
+            condition = view.conditions.get(CellCondition.READY)
+            if condition is None or condition.observed_generation < view.generation:
+                return False
+            why = condition.message or condition.reason
+            return condition.status is ConditionStatus.TRUE
+
+        try:
+            await until(ready, "ready", _READY_SECONDS, every=_ASK_EVERY_SECONDS)
+        except TimeoutError:
+            raise TimeoutError(f"cell {cell} is not ready: {why}") from None

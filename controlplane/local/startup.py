@@ -16,10 +16,10 @@ from controlplane.local.failures import FleetFailed
 from controlplane.local.fleet_secrets import DATABASE_SUPERUSER, read_text
 from controlplane.local.postgres import initialise, superuser
 from controlplane.local.preparation import PreparedFleet
-from controlplane.local.registration import register_cells
+from controlplane.local.registration import CellRegistry
 from controlplane.local.supervisor import Supervisor, clean_environment
 from controlplane.local.supervisord_config import log_file
-from controlplane.local.temporal_server import bootstrap_cell
+from controlplane.local.temporal_server import bootstrap_cell, server_environment
 from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving, until
 from controlplane.store.schema import migrate
 
@@ -111,19 +111,32 @@ class Startup:
                 cell.temporal_database,
                 cell.temporal_ports,
                 self.fleet.record.failover_versions[cell.cell.id],
-                clean_environment(self.fleet.home, cell.cell.temporal),
+                {
+                    **clean_environment(self.fleet.home, cell.cell.temporal),
+                    **server_environment(self.fleet.home.path),
+                },
             )
         where = cell.addresses
         ready = f"http://{where.ingress_admin}/ready"
         await self._start(cell.cell.temporal, lambda: is_serving(where.frontend, WORKFLOW_SERVICE))
+        await self._start(cell.cell.envoy, lambda: answers_http(ready))
         await postgres
         await self._start(cell.cell.gatekeeper, lambda: is_serving(where.gatekeeper))
-        await self._start(cell.cell.envoy, lambda: answers_http(ready))
 
     async def _worker(self) -> None:
-        await self.supervisor.start(WORKER)
+        registry = await CellRegistry.connect(self.fleet.record.address("engine"))
         # Only a worker that works can answer this.
-        await register_cells(self.fleet.record.address("engine"), self.fleet.cells)
+        registering = asyncio.ensure_future(registry.register(self.fleet.cells))
+
+        async def registered() -> bool:
+            return registering.done()
+
+        try:
+            await self._start(WORKER, registered)
+            await registering
+        finally:
+            registering.cancel()
+        await registry.wait_until_ready(self.fleet.cells)
 
     async def _api(self) -> None:
         address = self.fleet.record.address("api")

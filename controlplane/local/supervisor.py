@@ -157,6 +157,7 @@ class Supervisor:
         if pid is not None:
             # PostgreSQL goes last: the others' last words may be for it.
             await self.stop([name for name in await self.statuses() if name != "postgres"])
+            await self.stop(["postgres"])
             with contextlib.suppress(OSError, HTTPException):
                 await self._call("shutdown")
                 await asyncio.to_thread(_wait_for_exit, pid)

@@ -1,6 +1,7 @@
 """Where the fleet's cells are, for the many who ask all the time."""
 
 import time
+
 from cells.types import CellAddresses, CellView
 from controlplane.errors import not_found
 from controlplane.store.pool import Pool

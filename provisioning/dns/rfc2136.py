@@ -54,7 +54,7 @@ class Rfc2136Dns:
 
     async def publish(self, name: str, target: str, ttl: timedelta) -> DnsFacts:
         """Make `name` an alias; an alias of something else gives way, other records do not."""
-        alias, alias_of = self._inside(name), dns.name.from_text(target)
+        alias, alias_of = self._inside(name), dns.name.from_text(target).canonicalize()
         await self._publish(alias, RdataType.CNAME, alias_of.to_text(), ttl)
         return DnsFacts(_plain(alias), _plain(alias_of), ttl)
 
@@ -107,7 +107,7 @@ class Rfc2136Dns:
         await self._replace(name, rdtype, data, seconds)
         wanted = Saying(True, Rcode.NOERROR, rdtype, seconds, (data,))
         aim = f"{_plain(name)} is {RdataType.to_text(rdtype)} {data} with TTL {seconds}"
-        await self._agree(aim, name, rdtype, wanted.__eq__)
+        await self._agree(aim, name, rdtype, lambda heard: heard == wanted)
 
     async def _replace(self, name: dns.name.Name, rdtype: RdataType, data: str, ttl: int) -> None:
         """Put the one record in place of others of its type, and of no other type.

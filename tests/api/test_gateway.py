@@ -130,6 +130,8 @@ async def test_no_route_is_open(tenant: Tenant) -> None:
             ("GET", "/cloud/users"),
         ):
             assert (await http.request(method, path)).status_code == 401
+            basic = {"authorization": f"Basic {tenant.token}"}
+            assert (await http.request(method, path, headers=basic)).status_code == 401
 
 
 def test_every_method_of_the_service_has_its_route(api: RunningApi) -> None:

@@ -70,3 +70,27 @@ async def test_another_accounts_namespace_is_as_absent_as_none(cli: Cli, tenant:
 
     assert result.exit_code == 1
     assert "not found" in result.stderr
+
+
+async def test_tls_is_spoken_where_it_is_asked_for(cli: Cli, tenant: Tenant) -> None:
+    over_tls = in_environment(cli, CONTROLPLANE_ADDRESS=f"https://127.0.0.1:{tenant.api.ports.tls}")
+
+    result = await over_tls.run("namespace", "list", "-o", "json")
+
+    assert result.exit_code == 0, result.stderr
+
+
+async def test_an_api_with_a_certificate_of_another_ca_gets_no_key(
+    cli: Cli, tenant: Tenant, client_ca: Path
+) -> None:
+    deceived = in_environment(
+        cli,
+        CONTROLPLANE_ADDRESS=f"https://127.0.0.1:{tenant.api.ports.tls}",
+        CONTROLPLANE_CA_FILE=str(client_ca),
+    )
+
+    result = await deceived.run("namespace", "list")
+
+    assert result.exit_code == 1
+    assert f"not signed by {client_ca}" in result.stderr
+    assert "CONTROLPLANE_CA_FILE" in result.stderr

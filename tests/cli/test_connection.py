@@ -51,20 +51,21 @@ async def test_without_a_key_people_are_told_how_to_get_one(env: dict[str, str])
 
 
 @pytest.mark.parametrize(
-    ("address", "plaintext"),
+    ("address", "tls"),
     [
-        ("127.0.0.1:7000", True),
-        ("localhost:7000", True),
-        ("[::1]:7000", True),
-        ("10.0.0.1:7000", False),
-        ("cp.example.com:443", False),
-        ("127.0.0.1.example.com:443", False),
+        ("127.0.0.1:7000", False),
+        ("localhost:7000", False),
+        ("[::1]:7000", False),
+        ("https://127.0.0.1:7000", True),
+        ("10.0.0.1:7000", True),
+        ("cp.example.com:443", True),
+        ("127.0.0.1.example.com:443", True),
     ],
 )
 async def test_a_key_crosses_no_network_without_tls(
-    env: dict[str, str], address: str, plaintext: bool
+    env: dict[str, str], address: str, tls: bool
 ) -> None:
-    assert (await resolve(address, None, "key", env=env)).plaintext is plaintext
+    assert (await resolve(address, None, "key", env=env)).tls is tls
 
 
 async def test_a_connection_does_not_show_its_key(env: dict[str, str]) -> None:

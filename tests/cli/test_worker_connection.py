@@ -119,7 +119,7 @@ def test_the_python_snippet_is_python(local: WorkerConnection) -> None:
 
     compile(code, "snippet", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
-    assert "domain='orders.acme1.fleet.test'" in code
+    assert 'domain="orders.acme1.fleet.test"' in code
 
 
 def test_programs_get_the_same_facts_and_no_key(local: WorkerConnection) -> None:

@@ -4,6 +4,7 @@ Everything else is as in production: settings from the environment, real adapter
 """
 
 import asyncio
+import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
@@ -15,6 +16,8 @@ from tests.faults.deadly import Deadly, Faults
 
 
 async def main(folder: Path) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings.from_env()
     client = await connect_engine()
     async with adapters(settings, client) as (cells, provisioning), AsyncExitStack() as running:
@@ -26,7 +29,7 @@ async def main(folder: Path) -> None:
         workers = build_workers(client, cells, replace(provisioning, **deadly), settings.regions)
         for worker in workers:
             await running.enter_async_context(worker)
-        await asyncio.Event().wait()
+        await stop.wait()
 
 
 if __name__ == "__main__":

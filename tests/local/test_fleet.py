@@ -1,15 +1,14 @@
 import asyncio
 import json
 import shlex
-import socket
 import stat
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import dns.asyncquery
 import dns.message
 import psutil
-import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
@@ -32,6 +31,16 @@ REPAIRED_WITHIN = 120
 
 def pids(home: Path) -> dict[str, int]:
     return {marked.program: marked.process.pid for marked in marked_processes(home)}
+
+
+def listeners(ports: set[int]) -> list[str]:
+    return [
+        f"{connection.laddr.port}: {psutil.Process(connection.pid).cmdline()}"
+        for connection in psutil.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+        and connection.laddr
+        and connection.laddr.port in ports
+    ]
 
 
 async def test_up_starts_everything_and_status_shows_it(fleet: RunningFleet) -> None:
@@ -117,12 +126,14 @@ async def test_up_repairs_a_fleet_that_lost_its_supervisor(fleet: RunningFleet) 
 
 async def test_every_socket_is_on_loopback(fleet: RunningFleet) -> None:
     listening = {
-        (connection.laddr.ip, connection.laddr.port)
+        (ip_address(connection.laddr.ip), connection.laddr.port)
         for marked in marked_processes(fleet.home)
         for connection in marked.process.net_connections("inet")
         if connection.status in (psutil.CONN_LISTEN, psutil.CONN_NONE) and connection.laddr
     }
-    assert {ip for ip, _ in listening} == {LOOPBACK}
+    # A server that also speaks IPv6 shows an IPv4 address within one of IPv6.
+    plain = {ip.ipv4_mapped or ip if ip.version == 6 else ip for ip, _ in listening}
+    assert plain == {ip_address(LOOPBACK)}
     assert set(fleet.record.ports.values()) <= {port for _, port in listening}
 
 
@@ -173,7 +184,7 @@ async def test_every_cell_has_a_name_that_leads_to_its_ingress(fleet: RunningFle
         assert [str(record) for record in answer.answer[0]] == [LOOPBACK]
 
 
-async def test_logs_are_shown_and_followed(fleet: RunningFleet) -> None:
+async def test_logs_are_shown(fleet: RunningFleet) -> None:
     shown = await fleet.cli("logs", "supervisord", "-n", "2")
     assert len(shown.out.splitlines()) == 2
     wrong = await fleet.cli("logs", "kitchen")
@@ -211,9 +222,7 @@ async def test_a_fleet_beside_another_is_removed_without_a_trace(
         stopped = await second.cli("down")
         assert stopped.code == 0, stopped.err
         assert pids(second.home) == {}
-        for port in ports:
-            with pytest.raises(ConnectionRefusedError):
-                socket.create_connection((LOOPBACK, port))
+        assert listeners(ports) == []
     assert list(closed.iterdir()) == []
     assert not [folder for folder in outside if folder.exists()]
     assert pids(fleet.home) == first

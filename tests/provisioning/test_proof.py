@@ -181,11 +181,12 @@ async def test_a_canary_left_behind_by_a_prober_that_died_is_replaced(cell: Whol
     client = await Client.connect(cell.cell.ingress.frontend, namespace=target.namespace)
     name = canary_id(target.uid)
     for task_is_taken in (False, True):
-        await client.start_workflow(WORKFLOW_TYPE, "left behind", id=name, task_queue=name)
+        queue = f"{name}-{task_is_taken}"
+        await client.start_workflow(WORKFLOW_TYPE, "left behind", id=name, task_queue=queue)
         if task_is_taken:
             await client.workflow_service.poll_workflow_task_queue(
                 PollWorkflowTaskQueueRequest(
-                    namespace=target.namespace, task_queue=TaskQueue(name=name)
+                    namespace=target.namespace, task_queue=TaskQueue(name=queue)
                 )
             )
         await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)

@@ -141,7 +141,7 @@ async def test_equal_values_never_look_equal_on_disk(directory: Path, key: Path)
     assert len(seen) == 5
 
 
-@settings(deadline=None)  # Other tests share the processors.
+@settings(max_examples=30, deadline=None)  # Other tests share the processors.
 @given(names=st.lists(NAMES, unique=True, max_size=5), prefix=NAMES)
 def test_any_name_is_kept_apart_in_the_folder_and_found_again(
     names: list[str], prefix: str

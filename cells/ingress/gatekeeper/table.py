@@ -73,8 +73,9 @@ class RecordTable:
         for namespace in differing:
             old = self._by_namespace.pop(namespace, None)
             if old is not None:
-                del self._by_server_name[old.server_name]
                 changed.add(old.server_name)
+                if self._by_server_name.get(old.server_name) is old:
+                    del self._by_server_name[old.server_name]
         for namespace, record in differing.items():
             if record is not None:
                 self._by_namespace[namespace] = record

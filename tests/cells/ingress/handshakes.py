@@ -60,6 +60,7 @@ def resume(
             socket.create_connection((host, int(port)), timeout=30) as plain,
             context.wrap_socket(plain, server_hostname=server_name, session=session) as tls,
         ):
+            tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             tls.sendall(HTTP2_PREFACE)
             if not tls.recv(9):
                 raise Refused("closed")

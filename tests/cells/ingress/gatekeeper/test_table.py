@@ -1,0 +1,45 @@
+from cells.ingress.gatekeeper.table import RecordTable
+from cells.ingress.records import IngressRecord
+
+
+def record(namespace: str, server_name: str) -> IngressRecord:
+    return IngressRecord(
+        namespace=namespace,
+        uid="u1",
+        server_name=server_name,
+        admitted=True,
+        client_ca="",
+        certificate_filters=(),
+        certificate_chain="",
+        sealed_key=b"",
+    )
+
+
+def test_records_that_swap_their_names_keep_both() -> None:
+    table = RecordTable()
+    table.replace([record("a", "x"), record("b", "y")])
+
+    table.update({"a": record("a", "y"), "b": record("b", "x")})
+
+    assert table.of_server_name("x") == record("b", "x")
+    assert table.of_server_name("y") == record("a", "y")
+
+
+def test_a_late_removal_leaves_the_names_new_owner() -> None:
+    table = RecordTable()
+    table.replace([record("a", "x")])
+
+    table.update({"b": record("b", "x")})
+    table.update({"a": None})
+
+    assert table.of_server_name("x") == record("b", "x")
+
+
+async def test_every_name_that_changed_is_told_once() -> None:
+    table = RecordTable()
+    table.replace([record("a", "x"), record("b", "y")])
+    with table.following() as changes:
+        table.replace([record("a", "x"), record("c", "z")])
+        table.update({"a": record("a", "x2")})
+
+        assert await changes.take() == {"x", "x2", "y", "z"}

@@ -1,0 +1,45 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.local.home import FleetRecord, Home
+from controlplane.local.logs import NoSuchLog, ProcessLog
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    home.save(FleetRecord(str(tmp_path), "fleet.test"))
+    home.folder("logs").joinpath("api.log").write_text("one\ntwo\nthree\n")
+    return home
+
+
+async def take(lines: Iterator[str], count: int) -> list[str]:
+    """Return the next lines; each may be a while coming."""
+    async with asyncio.timeout(10):
+        return [await asyncio.to_thread(next, lines) for _ in range(count)]
+
+
+def test_the_last_lines_are_shown(home: Home) -> None:
+    assert ProcessLog.of(home, "api").last(2) == ["two\n", "three\n"]
+
+
+def test_an_unknown_process_is_answered_with_the_known_ones(home: Home) -> None:
+    with pytest.raises(NoSuchLog, match="no process 'kitchen'; there are api"):
+        ProcessLog.of(home, "kitchen")
+
+
+async def test_following_misses_nothing_when_the_log_is_rotated(home: Home) -> None:
+    log = home.logs / "api.log"
+    lines = ProcessLog.of(home, "api").follow(1)
+    assert await take(lines, 1) == ["three\n"]
+    with log.open("a") as file:
+        file.write("four\n")
+    assert await take(lines, 1) == ["four\n"]
+    with log.open("a") as file:
+        file.write("five\n")
+    log.rename(home.logs / "api.log.1")
+    log.write_text("six\n")
+    assert await take(lines, 2) == ["five\n", "six\n"]

@@ -1,0 +1,85 @@
+"""What every adapter of the `Dns` port must do.
+
+Add an adapter to `names` and it is held to the same.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from controlplane.secrets.memory import MemorySecretStore
+from controlplane.secrets.port import DNS_UPDATE_KEY
+from provisioning.dns.rfc2136 import Rfc2136Dns
+from provisioning.memory import MemoryDns, MemoryWorld
+from provisioning.ports import Dns
+from provisioning.types import DnsFacts
+from tests.local.dns.running import ZONE, new_config, running
+
+TTL = timedelta(seconds=15)
+NAME = "orders.acme1.fleet.test"
+EAST, WEST = "aws-us-east-1-c1.cell.fleet.test", "aws-us-west-2-c1.cell.fleet.test"
+
+
+@contextlib.asynccontextmanager
+async def rfc2136(folder: Path) -> AsyncIterator[Dns]:
+    config = new_config(folder)
+    secrets = MemorySecretStore({DNS_UPDATE_KEY: (folder / "key").read_bytes()})
+    async with running(config):
+        yield Rfc2136Dns(ZONE, (config.listen,), secrets)
+
+
+@contextlib.asynccontextmanager
+async def memory(folder: Path) -> AsyncIterator[Dns]:  # noqa: ARG001 - the others' signature
+    yield MemoryDns(MemoryWorld())
+
+
+@pytest.fixture(params=[rfc2136, memory])
+async def names(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Dns]:
+    async with request.param(tmp_path) as made:
+        yield made
+
+
+async def test_an_absent_name_is_observed_as_none(names: Dns) -> None:
+    assert await names.observe(NAME) is None
+
+
+async def test_a_published_name_is_observed_as_published(names: Dns) -> None:
+    published = await names.publish(NAME, EAST, TTL)
+
+    assert published == DnsFacts(NAME, EAST, TTL)
+    assert await names.observe(NAME) == published
+
+
+async def test_publishing_twice_is_publishing_once(names: Dns) -> None:
+    first = await names.publish(NAME, EAST, TTL)
+
+    assert await names.publish(NAME, EAST, TTL) == first
+    assert await names.observe(NAME) == first
+
+
+async def test_a_name_moves_to_another_target_or_ttl(names: Dns) -> None:
+    await names.publish(NAME, EAST, TTL)
+
+    moved = await names.publish(NAME, WEST, 2 * TTL)
+
+    assert moved == DnsFacts(NAME, WEST, 2 * TTL)
+    assert await names.observe(NAME) == moved
+
+
+async def test_withdrawing_twice_is_withdrawing_once(names: Dns) -> None:
+    await names.publish(NAME, EAST, TTL)
+    await names.withdraw(NAME)
+    await names.withdraw(NAME)
+
+    assert await names.observe(NAME) is None
+
+
+async def test_names_are_told_apart(names: Dns) -> None:
+    await names.publish(NAME, EAST, TTL)
+    await names.publish("pay.acme1.fleet.test", EAST, TTL)
+    await names.withdraw("pay.acme1.fleet.test")
+
+    assert await names.observe(NAME) == DnsFacts(NAME, EAST, TTL)
