@@ -7,12 +7,15 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
 from cells.workflow import CellWorkflow
+from controlplane.failed_starts import forget_failed_start
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import CELLS
 
@@ -32,9 +35,13 @@ class CellClient:
             task_queue=CELLS,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        return await self.temporal.execute_update_with_start_workflow(
-            CellWorkflow.configure, spec, start_workflow_operation=start
-        )
+        try:
+            return await self.temporal.execute_update_with_start_workflow(
+                CellWorkflow.configure, spec, start_workflow_operation=start
+            )
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            await forget_failed_start(start)
+            raise
 
     async def reserve(self, cell: str, request: Reserve) -> None:
         """Hold capacity; raise the cell's NoCapacity when it has none."""

@@ -12,8 +12,13 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.worker import Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import (
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkerDeploymentVersion,
+    WorkflowRunner,
+)
 
 from cells.activities import CellActivities
 from cells.client import CellClient
@@ -43,24 +48,6 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=10)
 STICKY_TIMEOUT = timedelta(seconds=3)
 # As much as one process keeps moving; the rest waits in the region's queue.
 CONCURRENT_ACTIVITIES = 64
-# Workflows and their rules run in the sandbox. The words they are written in, dataclasses and
-# constants, are shared with it: importing them anew for every run took half a worker's time.
-SANDBOX = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "cells.activities",
-        "cells.ingress.records",
-        "cells.placement",
-        "cells.ports",
-        "cells.types",
-        "controlplane.errors",
-        "controlplane.ids",
-        "controlplane.queues",
-        "controlplane.resource",
-        "provisioning.activities",
-        "provisioning.ports",
-        "provisioning.types",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -90,15 +77,22 @@ def build_workers(
     regions: Sequence[str],
     *,
     build_id: str | None = None,
+    workflow_runner: WorkflowRunner | None = None,
 ) -> list[Worker]:
-    """Return a worker per task queue; with a build id, they join the versioned deployment."""
+    """Return a worker per task queue; with a build id, they join the versioned deployment.
+
+    Workflows run unsandboxed unless a runner is given. The sandbox finds non-determinism, which is
+    for tests to do, on every path they take; a worker in production would spend a third to a half
+    of its time in it.
+    """
+    runner = workflow_runner or UnsandboxedWorkflowRunner()
     deployment = _deployment(build_id) if build_id else None
     entities = [
         Worker(
             client,
             task_queue=NAMESPACES,
             workflows=[NamespaceWorkflow],
-            workflow_runner=SANDBOX,
+            workflow_runner=runner,
             activities=[provisioning.choose_cell, provisioning.publish_namespace],
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -108,7 +102,7 @@ def build_workers(
             client,
             task_queue=CELLS,
             workflows=[CellWorkflow],
-            workflow_runner=SANDBOX,
+            workflow_runner=runner,
             activities=[cells.publish_cell],
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,

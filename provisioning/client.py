@@ -1,7 +1,5 @@
 """How everyone else reaches a namespace."""
 
-import asyncio
-import contextlib
 from dataclasses import dataclass
 
 from temporalio.client import (
@@ -16,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.errors import not_found
+from controlplane.failed_starts import forget_failed_start
 from controlplane.ids import namespace_workflow_id
 from controlplane.queues import NAMESPACES
 from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
@@ -50,10 +49,7 @@ class NamespaceClient:
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from None
         except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            # The start holds the same error for whoever awaits its handle. Left there, it is
-            # logged with a traceback whenever garbage is collected.
-            with contextlib.suppress(Exception, asyncio.CancelledError):
-                await start.workflow_handle()
+            await forget_failed_start(start)
             raise
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:

@@ -236,8 +236,10 @@ class NamespaceWorkflow:
     async def _settle(self) -> None:
         """Everything is as wanted: say so, once."""
         state, now = self._state, workflow.now()
+        confirmed = None
         if state.life != NamespaceLife.ACTIVE:
-            await self._confirm_cell()
+            # Side by side with the publication: sent is enough, the engine delivers it.
+            confirmed = asyncio.create_task(self._confirm_cell())
             state.life = NamespaceLife.ACTIVE
             self._close(OperationKind.CREATE, OperationState.FULFILLED)
         ready = Condition(
@@ -253,6 +255,8 @@ class NamespaceWorkflow:
             self._touch()
         self._state.failed_rounds = 0
         await self._publish()
+        if confirmed is not None:
+            await confirmed
 
     async def _confirm_cell(self) -> None:
         """Keep the capacity held in the cell chosen, and none in cells asked before it."""

@@ -13,6 +13,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from cells.activities import CellActivities
 from cells.client import CellClient
@@ -158,7 +159,11 @@ async def working(client: Client, *, world: MemoryWorld | None = None) -> AsyncI
     world = world or MemoryWorld(known_cells=[cell_view()])
     parts = MemoryCells()
     workers = build_workers(
-        client, CellActivities(parts, parts), memory_activities(world), [REGION]
+        client,
+        CellActivities(parts, parts),
+        memory_activities(world),
+        [REGION],
+        workflow_runner=SandboxedWorkflowRunner(),
     )
     async with AsyncExitStack() as running:
         for worker in workers:

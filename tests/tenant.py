@@ -1,4 +1,4 @@
-"""A tenant of a fleet: somebody with an API key, a CA and client certificates, using real clients."""
+"""A tenant of a fleet: an API key, a CA and client certificates, in the hands of real clients."""
 
 import asyncio
 import contextlib

@@ -9,7 +9,7 @@ import httpx
 import psycopg
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from psycopg.conninfo import make_conninfo
-from temporalio.api.workflowservice.v1 import request_response_pb2, service_pb2_grpc
+from temporalio.api.workflowservice.v1 import GetClusterInfoRequest, GetClusterInfoResponse
 
 from cells.types import CellSpec, ObservedCell
 from controlplane.secrets.port import SecretStore, cell_database
@@ -38,12 +38,13 @@ class AddressObserver:
 
     async def _server_version(self, frontend: str) -> str:
         async with grpc.aio.insecure_channel(frontend) as channel:
-            service = service_pb2_grpc.WorkflowServiceStub(channel)
-            info = await service.GetClusterInfo(
-                request_response_pb2.GetClusterInfoRequest(), timeout=ANSWER_SECONDS
+            ask = channel.unary_unary(
+                "/temporal.api.workflowservice.v1.WorkflowService/GetClusterInfo",
+                request_serializer=GetClusterInfoRequest.SerializeToString,
+                response_deserializer=GetClusterInfoResponse.FromString,
             )
-            version: str = info.server_version
-            return version
+            info = await ask(GetClusterInfoRequest(), timeout=ANSWER_SECONDS)
+            return info.server_version
 
     async def _ask_ingress(self, admin: str) -> str:
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
@@ -55,9 +56,7 @@ class AddressObserver:
     async def _ask_gatekeeper(self, address: str) -> str:
         async with grpc.aio.insecure_channel(address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(
-                health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS
-            )
+            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=ANSWER_SECONDS)
             if answer.status != health_pb2.HealthCheckResponse.SERVING:
                 raise RuntimeError("is not serving")
             return "SERVING"

@@ -1,7 +1,7 @@
 """The API as the commands call it: the Cloud Ops API over gRPC, the Fleet API over HTTP."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from temporalio.api.cloud.cloudservice.v1 import (
@@ -44,7 +44,8 @@ class Api:
         """Ask for a namespace; asking again with the same operation id is answered alike."""
         request = CreateNamespaceRequest(spec=spec, async_operation_id=operation)
         try:
-            return await self.cloud.cloud_service.create_namespace(request, retry=True)
+            with _told_apart_by(operation):
+                return await self.cloud.cloud_service.create_namespace(request, retry=True)
         except RPCError as error:
             if error.status is RPCStatusCode.ALREADY_EXISTS:
                 raise NamespaceExists(error.message) from error
@@ -59,7 +60,8 @@ class Api:
             resource_version=namespace.resource_version,
             async_operation_id=operation,
         )
-        return await self.cloud.cloud_service.delete_namespace(request, retry=True)
+        with _told_apart_by(operation):
+            return await self.cloud.cloud_service.delete_namespace(request, retry=True)
 
     async def namespace(self, name: str) -> Namespace:
         """Return the namespace called `name`, its short name or its full id."""
@@ -118,6 +120,20 @@ async def connect(connection: Connection) -> AsyncIterator[Api]:
             raise CommandFailed(_explain(error, connection)) from error
 
 
+@contextmanager
+def _told_apart_by(operation: str) -> Iterator[None]:
+    """Say how to repeat a request whose answer did not come, without doing it twice."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
+            raise
+        raise CommandFailed(
+            f"whether the request was accepted is not known: {error.message}. "
+            f"Repeat it with --operation-id {operation}, and it is done once"
+        ) from error
+
+
 def _explain_silence(cause: str, connection: Connection) -> str:
     if "InvalidCertificate" in cause:
         return (
@@ -131,7 +147,7 @@ def _explain_silence(cause: str, connection: Connection) -> str:
 def _explain(error: RPCError, connection: Connection) -> str:
     match error.status:
         case RPCStatusCode.UNAVAILABLE:
-            return nothing_answers(connection.address)
+            return f"the control plane at {connection.address} cannot do that now: {error.message}"
         case RPCStatusCode.UNAUTHENTICATED:
             return (
                 f"{connection.address} does not accept this API key ({error.message}). "

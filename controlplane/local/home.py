@@ -76,7 +76,7 @@ class Home:
     def choose(cls, option: Path | None, env: Mapping[str, str] = os.environ) -> "Home":
         """Return the home asked for: the option, else `$CONTROLPLANE_HOME`, else the default."""
         path = option or Path(env.get(HOME_VARIABLE) or DEFAULT_HOME)
-        path = Path(os.path.abspath(path.expanduser()))
+        path = path.expanduser().resolve()
         if unusable := _FORBIDDEN_IN_PATH & set(str(path)):
             raise HomeRefused(
                 f"a home's path may not contain {' '.join(map(repr, sorted(unusable)))}: {path}"
@@ -196,6 +196,8 @@ class Home:
                         waiting()
                         told = True
                     await asyncio.sleep(_LOCK_EVERY_SECONDS)
+            if os.fstat(lock.fileno()).st_nlink == 0:
+                raise HomeRefused(f"{self.path} was deleted meanwhile: run the command again")
             yield
 
     def _prepare_run_folder(self) -> None:

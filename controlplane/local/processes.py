@@ -6,7 +6,8 @@ of another home.
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ MARK = "CONTROLPLANE_FLEET"
 SUPERVISOR = "supervisord"
 
 _STOP_SECONDS = 10
+_LOOK_EVERY_SECONDS = 0.02
 _ROUNDS = 3
 
 
@@ -32,12 +34,11 @@ class MarkedProcess:
 
 def marked_processes(home: Path) -> Iterator[MarkedProcess]:
     """Find the home's processes, whoever their parent is now."""
-    prefix = f"{home}:"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            value = process.environ().get(MARK, "")
-            if value.startswith(prefix) and process.status() != psutil.STATUS_ZOMBIE:
-                yield MarkedProcess(value.removeprefix(prefix), process)
+            owner, _, program = process.environ().get(MARK, "").rpartition(":")
+            if owner == str(home) and not has_ended(process):
+                yield MarkedProcess(program, process)
 
 
 def stop_orphans(home: Path, supervisor: int | None) -> list[str]:
@@ -69,8 +70,26 @@ def _stop(marked: list[MarkedProcess]) -> None:
             # SIGTERM makes PostgreSQL wait for its clients, which may be orphans too.
             interrupt = found.program == "postgres"
             found.process.send_signal(signal.SIGINT if interrupt else signal.SIGTERM)
-    _, alive = psutil.wait_procs([m.process for m in marked], timeout=_STOP_SECONDS)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=_STOP_SECONDS)
+    if not wait_until_ended([m.process for m in marked], _STOP_SECONDS):
+        for found in marked:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.process.kill()
+        wait_until_ended([m.process for m in marked], _STOP_SECONDS)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether it runs no more; whoever inherited it may take long to notice, or for ever."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until_ended(processes: Sequence[psutil.Process], within: float) -> bool:
+    """Wait for all of them, up to `within` seconds; return whether they have ended."""
+    deadline = time.monotonic() + within
+    while not all(has_ended(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_SECONDS)
+    return True

@@ -13,7 +13,6 @@ from enum import IntEnum
 from http.client import HTTPException
 from typing import cast
 
-import psutil
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from controlplane.local.failures import FleetFailed
@@ -160,7 +159,8 @@ class Supervisor:
             await self.stop(["postgres"])
             with contextlib.suppress(OSError, HTTPException):
                 await self._call("shutdown")
-                await asyncio.to_thread(_wait_for_exit, pid)
+                # Asking keeps it awake: left alone it looks up once a second.
+                await until(self._is_silent, "supervisord has ended", _DAEMON_SECONDS)
         await asyncio.to_thread(stop_orphans, self.home.path, None)
 
     async def stop_orphans(self) -> list[str]:
@@ -169,6 +169,9 @@ class Supervisor:
 
     async def _answers(self) -> bool:
         return await self.pid() is not None
+
+    async def _is_silent(self) -> bool:
+        return await self.pid() is None
 
     async def _apply_configuration(self) -> None:
         answer = cast(list[list[list[str]]], await self._call("reloadConfig"))
@@ -207,8 +210,3 @@ def _status(info: dict[str, str | int], restarts: int) -> ProgramStatus:
         restarts=restarts,
         message=str(info["spawnerr"]),
     )
-
-
-def _wait_for_exit(pid: int) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(timeout=_DAEMON_SECONDS)

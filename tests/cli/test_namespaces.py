@@ -140,6 +140,22 @@ async def test_a_repeated_operation_id_asks_once(cli: Cli, tenant: Tenant, clien
     assert tenant.api.writer.asked.count(f"op-{tenant.account}") == 1
 
 
+async def test_a_request_without_an_answer_can_be_repeated_under_its_id(
+    cli: Cli, tenant: Tenant, client_ca: Path
+) -> None:
+    arguments = creation(client_ca, "--no-wait", "--operation-id", "op-lost")
+    tenant.api.writer.reply_lost = True
+    try:
+        lost = await cli.run(*arguments)
+    finally:
+        tenant.api.writer.reply_lost = False
+
+    assert lost.exit_code == 1
+    assert "whether the request was accepted is not known" in lost.stderr
+    assert "Repeat it with --operation-id op-lost" in lost.stderr
+    assert (await cli.run(*arguments)).stdout == f"orders.{tenant.account}\n"
+
+
 async def test_a_name_that_is_taken_is_refused(cli: Cli, tenant: Tenant, client_ca: Path) -> None:
     await tenant.create("orders")
 

@@ -52,11 +52,11 @@ async def test_a_namespace_made_and_used_by_commands_alone(
 async def test_watching_outlives_the_api_it_began_with(fleet: RunningFleet, tmp_path: Path) -> None:
     succeeded(await fleet.cli("certs", "create-ca", "--name", "ca", "--out", str(tmp_path)))
     where = ("--region", "aws-us-west-2", "--ca-file", tmp_path / "ca.pem")
-    await fleet.stop("worker")
+    await fleet.stop("dns")
     async with Cli(fleet.exports).started("namespace", "create", "patient", *where) as creation:
         await creation.said("Creating namespace")
         await fleet.kill("api")
-        await fleet.start("worker")
+        await fleet.start("dns")
         created = await creation.finished()
 
     assert created.exit_code == 0, created.stderr
@@ -78,19 +78,4 @@ async def test_the_demo_works_twice_and_leaves_the_fleet_up(fleet: RunningFleet)
     assert f"orders.{fleet.account} exists already" in second.out
     assert (await fleet.status())["up"]
 
-    assert (await fleet.cli("namespace", "delete", "orders", "--yes")).code == 0
-
-
-async def test_the_demo_leaves_a_namespace_of_others_alone(
-    fleet: RunningFleet, tmp_path: Path
-) -> None:
-    succeeded(await fleet.cli("certs", "create-ca", "--name", "ca", "--out", str(tmp_path)))
-    others = ("--region", "aws-us-east-1", "--ca-file", str(tmp_path / "ca.pem"))
-    succeeded(await fleet.cli("namespace", "create", "orders", *others))
-
-    refused = await fleet.cli("demo")
-
-    assert refused.code == 1
-    assert "lets in the clients of another CA" in refused.err
-    assert "controlplane namespace delete orders" in refused.err
     assert (await fleet.cli("namespace", "delete", "orders", "--yes")).code == 0

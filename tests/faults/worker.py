@@ -9,6 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from controlplane.settings import Settings
 from controlplane.worker import adapters, build_workers, connect_engine
@@ -23,7 +24,7 @@ async def main(folder: Path) -> None:
     async with adapters(settings, client) as (cells, provisioning), AsyncExitStack() as running:
         ports = {f.name: getattr(provisioning, f.name) for f in fields(provisioning)}
         del ports["zone"]
-        deadly = {
+        deadly: dict[str, Any] = {
             name: Deadly(port, name, settings.zone, Faults(folder)) for name, port in ports.items()
         }
         workers = build_workers(client, cells, replace(provisioning, **deadly), settings.regions)

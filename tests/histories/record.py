@@ -1,20 +1,23 @@
-"""Record histories for the replay test: `python -m tests.histories.record`.
+"""Record histories and carried states for the replay test: `python -m tests.histories.record`.
 
 Record anew, beside the old files, before a workflow's code changes; keep the old ones for as long
 as entities that began on that code may be running.
 """
 
 import asyncio
+import json
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from cells.types import Reserve
 from controlplane.errors import rejected
-from provisioning.types import CreateNamespace, DeleteNamespace, Step
-from tests.engine import CELL, Entities, cell_spec, namespace_spec, working
+from provisioning.types import DEMAND, CreateNamespace, DeleteNamespace, Step
+from tests.engine import CELL, Entities, cell_spec, namespace_spec, running_engine, working
 from tests.eventually import eventually
 
 HERE = Path(__file__).parent
@@ -31,6 +34,9 @@ async def main() -> None:
         await _record_cell(entities)
         await _record_creation_and_deletion(entities)
         await _record_failed_creation(entities)
+    # This engine makes entities roll over early.
+    async with running_engine() as environment, working(environment.client) as entities:
+        await _record_carried_states(entities)
 
 
 async def _record_cell(entities: Entities) -> None:
@@ -63,6 +69,26 @@ async def _record_failed_creation(entities: Entities) -> None:
     await _write(entities, f"namespace/{name}", "namespace_creation_failed")
 
 
+async def _record_carried_states(entities: Entities) -> None:
+    name = "orders.acme1"
+    await entities.namespaces.create(name, CreateNamespace("op1", namespace_spec()))
+    await entities.cells.register(CELL, cell_spec())
+    for n in range(20):
+        await entities.cells.reserve(CELL, Reserve(f"n{n}.acme1", f"uid-{n}", DEMAND))
+    for workflow_id, kind in ((f"namespace/{name}", "namespace"), (f"cell/{CELL}", "cell")):
+        await eventually(partial(_rolled_over, entities, workflow_id), within=30)
+        handle = entities.temporal.get_workflow_handle(workflow_id)
+        started = (await handle.fetch_history()).events[0]
+        carried = started.workflow_execution_started_event_attributes.input.payloads[0].data
+        state = json.dumps(json.loads(carried), indent=2)
+        (HERE.parent / "golden" / f"{kind}_state_{_today()}.json").write_text(state + "\n")
+
+
+async def _rolled_over(entities: Entities, workflow_id: str) -> bool:
+    run = await entities.temporal.get_workflow_handle(workflow_id).describe()
+    return run.run_id != run.raw_description.workflow_execution_info.first_run_id
+
+
 async def _operation_ends(entities: Entities, name: str, operation: str) -> None:
     async def ended() -> bool:
         operations = (await entities.namespaces.describe(name)).operations
@@ -73,8 +99,11 @@ async def _operation_ends(entities: Entities, name: str, operation: str) -> None
 
 async def _write(entities: Entities, workflow_id: str, scenario: str) -> None:
     history = await entities.temporal.get_workflow_handle(workflow_id).fetch_history()
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-    (HERE / f"{scenario}_{today}.json").write_text(history.to_json())
+    (HERE / f"{scenario}_{_today()}.json").write_text(history.to_json())
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 if __name__ == "__main__":

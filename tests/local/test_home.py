@@ -20,7 +20,7 @@ def test_the_option_comes_before_the_variable_and_that_before_the_default(tmp_pa
     variable = {"CONTROLPLANE_HOME": str(tmp_path / "variable")}
     assert Home.choose(tmp_path / "option", variable).path == tmp_path / "option"
     assert Home.choose(None, variable).path == tmp_path / "variable"
-    assert Home.choose(None, {}).path == Path.home() / ".controlplane"
+    assert Home.choose(None, {}).path == (Path.home() / ".controlplane").resolve()
 
 
 def test_a_path_that_configuration_files_cannot_carry_is_refused(tmp_path: Path) -> None:
@@ -109,6 +109,22 @@ def test_a_folder_that_is_no_home_is_not_deleted(tmp_path: Path) -> None:
     with pytest.raises(HomeRefused, match="there is no fleet"):
         Home(tmp_path).delete()
     assert (tmp_path / "thesis.tex").exists()
+
+
+async def test_who_waited_for_a_home_that_was_deleted_is_told(tmp_path: Path) -> None:
+    home = made(tmp_path / "home")
+    told = asyncio.Event()
+
+    async def second() -> None:
+        async with home.locked(told.set):
+            pytest.fail("the home is gone")
+
+    async with home.locked(told.set):
+        waiting = asyncio.create_task(second())
+        await told.wait()
+        home.delete()
+    with pytest.raises(HomeRefused, match="deleted meanwhile"):
+        await waiting
 
 
 async def test_who_finds_the_home_locked_is_told_and_waits(tmp_path: Path) -> None:
