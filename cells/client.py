@@ -15,9 +15,9 @@ from temporalio.service import RPCError
 
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
 from cells.workflow import CellWorkflow
-from controlplane.failed_starts import forget_failed_start
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import CELLS
+from controlplane.updates import delivered, forget_failed_start
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,36 @@ class CellClient:
 
     async def register(self, cell: str, spec: CellSpec) -> CellView:
         """Make the cell known, or tell it its new spec. It is placed upon once it is Ready."""
+        return await delivered(lambda: self._register(cell, spec))
+
+    async def reserve(self, cell: str, request: Reserve) -> None:
+        """Hold capacity; raise the cell's NoCapacity when it has none."""
+        handle = self.handle(cell)
+        try:
+            await delivered(lambda: handle.execute_update(CellWorkflow.reserve, request))
+        except WorkflowUpdateFailedError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise error.cause from None
+            raise
+
+    async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
+        handle, request = self.handle(cell), CordonCell(reason, by)
+        return await delivered(lambda: handle.execute_update(CellWorkflow.cordon, request))
+
+    async def uncordon(self, cell: str) -> CellView:
+        handle = self.handle(cell)
+        return await delivered(lambda: handle.execute_update(CellWorkflow.uncordon))
+
+    async def describe(self, cell: str) -> CellView:
+        return await self.handle(cell).query(CellWorkflow.describe)
+
+    async def allocations(self, cell: str) -> dict[str, Allocation]:
+        return await self.handle(cell).query(CellWorkflow.allocations)
+
+    def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
+        return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
+
+    async def _register(self, cell: str, spec: CellSpec) -> CellView:
         start = WithStartWorkflowOperation(
             CellWorkflow.run,
             CellState(cell, spec),
@@ -42,27 +72,3 @@ class CellClient:
         except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             await forget_failed_start(start)
             raise
-
-    async def reserve(self, cell: str, request: Reserve) -> None:
-        """Hold capacity; raise the cell's NoCapacity when it has none."""
-        try:
-            await self.handle(cell).execute_update(CellWorkflow.reserve, request)
-        except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise error.cause from None
-            raise
-
-    async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
-        return await self.handle(cell).execute_update(CellWorkflow.cordon, CordonCell(reason, by))
-
-    async def uncordon(self, cell: str) -> CellView:
-        return await self.handle(cell).execute_update(CellWorkflow.uncordon)
-
-    async def describe(self, cell: str) -> CellView:
-        return await self.handle(cell).query(CellWorkflow.describe)
-
-    async def allocations(self, cell: str) -> dict[str, Allocation]:
-        return await self.handle(cell).query(CellWorkflow.allocations)
-
-    def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
-        return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))

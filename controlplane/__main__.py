@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     """Run the command that the arguments name, and end the process with its exit code."""
+    # Child processes are other programs: gRPC has nothing to keep alive across a fork, nor to say.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from controlplane.cli.app import build
 
     code = 0
@@ -14,7 +16,7 @@ def main() -> None:
         build()()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - shown as Python itself would show it
         sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     for stream in (sys.stdout, sys.stderr):

@@ -14,9 +14,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.errors import not_found
-from controlplane.failed_starts import forget_failed_start
 from controlplane.ids import namespace_workflow_id
 from controlplane.queues import NAMESPACES
+from controlplane.updates import delivered, forget_failed_start
 from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
 from provisioning.workflow import NamespaceWorkflow
 
@@ -32,31 +32,19 @@ class NamespaceClient:
 
     async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
         """Ask for a namespace; return once that is durably recorded."""
-        start = WithStartWorkflowOperation(
-            NamespaceWorkflow.run,
-            NamespaceState(namespace),
-            id=namespace_workflow_id(namespace),
-            task_queue=NAMESPACES,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        )
         try:
-            return await self.temporal.execute_update_with_start_workflow(
-                NamespaceWorkflow.create,
-                request,
-                id=request.operation,
-                start_workflow_operation=start,
-            )
+            return await delivered(lambda: self._create(namespace, request))
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from None
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await forget_failed_start(start)
-            raise
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         """Ask for a namespace to go; return once that is durably recorded."""
+        handle = self.handle(namespace)
         try:
-            return await self.handle(namespace).execute_update(
-                NamespaceWorkflow.delete, request, id=request.operation
+            return await delivered(
+                lambda: handle.execute_update(
+                    NamespaceWorkflow.delete, request, id=request.operation
+                )
             )
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from None
@@ -72,6 +60,25 @@ class NamespaceClient:
         return self.temporal.get_workflow_handle_for(
             NamespaceWorkflow.run, namespace_workflow_id(namespace)
         )
+
+    async def _create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
+        start = WithStartWorkflowOperation(
+            NamespaceWorkflow.run,
+            NamespaceState(namespace),
+            id=namespace_workflow_id(namespace),
+            task_queue=NAMESPACES,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        try:
+            return await self.temporal.execute_update_with_start_workflow(
+                NamespaceWorkflow.create,
+                request,
+                id=request.operation,
+                start_workflow_operation=start,
+            )
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            await forget_failed_start(start)
+            raise
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> BaseException:

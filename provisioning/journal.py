@@ -13,12 +13,13 @@ def is_open(operation: Operation) -> bool:
 
 
 def began(operation: Operation, step: Step, state: StepState, now: datetime) -> Operation:
-    """Note that the step (or its undoing) is under way; a step tried again keeps its start."""
+    """Note that the step, or its undoing, is under way; a step tried again keeps its start."""
     earlier = next((s for s in operation.steps if s.step == step), None)
-    if earlier is None:
-        record = StepRecord(step, state, started_at=now)
-    else:
+    if earlier is not None and (earlier.state, state) == (StepState.FAILED, StepState.RUNNING):
         record = replace(earlier, state=state, finished_at=None)
+    else:
+        message = "" if earlier is None else earlier.message
+        record = StepRecord(step, state, started_at=now, message=message)
     return replace(_with(operation, record), state=OperationState.IN_PROGRESS)
 
 

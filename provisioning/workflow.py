@@ -47,6 +47,8 @@ ROUNDS_UNTIL_GIVING_UP = 8
 """How often a creation comes round after a failed step before it is undone: about 2 minutes."""
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
+PROGRESS_AFTER = timedelta(milliseconds=500)
+"""How long steps may take before how far they are is published."""
 RESYNC_EVERY = timedelta(hours=1)
 OPERATIONS_KEPT = 10
 
@@ -350,21 +352,26 @@ class NamespaceWorkflow:
                 operation, partial(journal.began, step=step, state=during, now=workflow.now())
             )
         self._touch()
-        publication = asyncio.create_task(self._publish())
         attempts = [
             asyncio.create_task(self._attempt(operation, step, after, action)) for step in due
         ]
-        await workflow.wait_condition(
-            lambda: (
-                all(attempt.done() for attempt in attempts)
-                or (during == StepState.RUNNING and self._has_news())
+
+        def is_over() -> bool:
+            return all(attempt.done() for attempt in attempts) or (
+                during == StepState.RUNNING and self._has_news()
             )
-        )
+
+        try:
+            await workflow.wait_condition(is_over, timeout=PROGRESS_AFTER)
+        except TimeoutError:
+            # Only now is there somebody who wonders: a publication a step would be half the work.
+            publication = asyncio.create_task(self._publish())
+            await workflow.wait_condition(is_over)
+            await publication
         for attempt in attempts:
             attempt.cancel()
         failures = await asyncio.gather(*attempts)
         self._touch()
-        await publication
         return [failure for failure in failures if failure is not None]
 
     async def _attempt(

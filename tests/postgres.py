@@ -19,7 +19,7 @@ from controlplane.local.postgres import (
     ensure_database,
     ensure_role,
     initialise,
-    outside_folder,
+    new_outside_folder,
     prepare_server,
     superuser,
 )
@@ -63,9 +63,22 @@ class RunningPostgres:
 @contextlib.asynccontextmanager
 async def running_postgres(folder: Path) -> AsyncIterator[RunningPostgres]:
     """Run a server whose files belong to `folder`; leave nothing of it behind."""
-    server = prepare_server(folder / "postgres", free_port())
+    outside = new_outside_folder()
+    server = prepare_server(folder / "postgres", free_port(), outside)
     password = secrets.token_urlsafe(16)
-    await initialise(server, password)
+    try:
+        await initialise(server, password)
+        async with _process(server):
+            async with superuser(server, password):
+                pass
+            yield RunningPostgres(server, password)
+    finally:
+        if outside is not None:
+            shutil.rmtree(outside)
+
+
+@contextlib.asynccontextmanager
+async def _process(server: PostgresServer) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         *server.command,
         *("-c", "fsync=off"),
@@ -76,12 +89,7 @@ async def running_postgres(folder: Path) -> AsyncIterator[RunningPostgres]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with superuser(server, password):
-            pass
-        yield RunningPostgres(server, password)
+        yield
     finally:
         process.send_signal(signal.SIGINT)
         await process.wait()
-        outside = outside_folder(folder / "postgres")
-        if outside is not None:
-            shutil.rmtree(outside)

@@ -55,7 +55,9 @@ class Tenant:
         )
         return operation
 
-    async def finished(self, operation: str, within: float = 60) -> AsyncOperation:
+    async def finished(
+        self, operation: str, within: float = 60, every: float = 0.1
+    ) -> AsyncOperation:
         """Return the operation once it has ended, one way or the other."""
         request = GetAsyncOperationRequest(async_operation_id=operation)
         async with asyncio.timeout(within):
@@ -64,7 +66,7 @@ class Tenant:
                     answer = await self.cloud.cloud_service.get_async_operation(request)
                     if answer.async_operation.state in FINISHED:
                         return answer.async_operation
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(every)
 
     async def created(self, name: str, region: str = REGIONS[0]) -> None:
         operation = await self.finished(await self.create(name, region))

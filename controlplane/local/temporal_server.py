@@ -42,6 +42,10 @@ _LIMITS: Mapping[str, _Value] = {
     "history.persistenceMaxQPS": 100_000,
     "matching.rps": 50_000,
     "matching.persistenceMaxQPS": 50_000,
+    # A shard reads its queues 20 times a second by default, so that with one shard every task of
+    # every workflow waits for up to 50 ms before it reaches a worker.
+    "history.transferProcessorMaxPollRPS": 2_000,
+    "history.timerProcessorMaxPollRPS": 2_000,
 }
 _ENGINE: Mapping[str, _Value] = {
     **_LIMITS,

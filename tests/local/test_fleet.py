@@ -20,7 +20,7 @@ from controlplane.local.cells import CELLS
 from controlplane.local.control_plane import PROGRAMS
 from controlplane.local.home import Home
 from controlplane.local.ports import LOOPBACK
-from controlplane.local.preparation import choose, open_secrets
+from controlplane.local.preparation import open_secrets
 from controlplane.local.processes import SUPERVISOR, marked_processes
 from tests.eventually import eventually
 from tests.fleet import RunningFleet, controlplane, running_fleet
@@ -190,21 +190,6 @@ async def test_logs_are_shown(fleet: RunningFleet) -> None:
     wrong = await fleet.cli("logs", "kitchen")
     assert wrong.code == 1
     assert "there is no process 'kitchen'; there are api, " in wrong.err
-
-
-async def test_a_port_taken_by_a_stranger_is_replaced_and_said(fleet: RunningFleet) -> None:
-    home = Home(fleet.home)
-    before = home.load()
-    running = [name for name in EVERYTHING if name != "dns"]
-    # Stands for a stranger: our own server holds the port, and we say that it is not ours.
-    after, said = await choose(home, running)
-    home.save(before)
-    assert said == [
-        f"port {before.ports['dns']} of dns is taken by another process: using {after.ports['dns']}"
-    ]
-    assert {n: p for n, p in after.ports.items() if n != "dns"} == {
-        n: p for n, p in before.ports.items() if n != "dns"
-    }
 
 
 async def test_a_fleet_beside_another_is_removed_without_a_trace(

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -6,10 +7,12 @@ import psycopg
 import pytest
 
 from controlplane.local.postgres import (
+    PostgresFailed,
+    PostgresServer,
     ensure_database,
     ensure_role,
     initialise,
-    outside_folder,
+    new_outside_folder,
     prepare_server,
     superuser,
 )
@@ -47,33 +50,47 @@ async def test_roles_and_databases_can_be_ensured_again_with_a_new_password(
 
 async def test_a_password_never_reaches_the_server_in_the_clear(postgres: RunningPostgres) -> None:
     own = await postgres.create_database()
-    async with superuser(postgres.server, postgres.password) as connection:
-        row = await (
-            await connection.execute(
-                "SELECT rolpassword FROM pg_authid WHERE rolname = %s", (own.owner,)
-            )
-        ).fetchone()
-    assert row is not None
-    assert row[0].startswith("SCRAM-SHA-256$")
-    assert own.password not in row[0]
+    async with (
+        superuser(postgres.server, postgres.password) as connection,
+        superuser(postgres.server, postgres.password) as observer,
+    ):
+        await ensure_role(connection, own.owner, "in-the-clear")
+        seen = await observer.execute(
+            "SELECT query FROM pg_stat_activity WHERE pid = %s", (connection.info.backend_pid,)
+        )
+        (statement,) = (await seen.fetchone()) or ("",)
+    assert "SCRAM-SHA-256$" in statement
+    assert "in-the-clear" not in statement
 
 
 async def test_an_interrupted_initialisation_is_begun_again(tmp_path: Path) -> None:
-    server = prepare_server(tmp_path, port=1)
-    outside = outside_folder(tmp_path)
+    outside = new_outside_folder()
+    server = prepare_server(tmp_path, 1, outside)
     try:
-        (server.data.parent / "data.partial").mkdir()
-        (server.data.parent / "data.partial" / "PG_VERSION").write_text("18")
+        with pytest.raises(PostgresFailed, match="initdb exited 1"):
+            await initialise(replace(server, programs=half_an_initdb(server)), "secret")
 
         await initialise(server, "secret")
+        assert (server.data / "global").is_dir()
+
         created = (server.data / "PG_VERSION").stat().st_mtime_ns
         await initialise(server, "ignored: the data folder exists")
-
         assert (server.data / "PG_VERSION").stat().st_mtime_ns == created
         assert not list(server.data.parent.glob("initial-password*"))
     finally:
         if outside is not None:
             shutil.rmtree(outside)
+
+
+def half_an_initdb(server: PostgresServer) -> Path:
+    """Return a folder with an initdb that dies when it has made the first file."""
+    folder = server.data.with_name("half")
+    folder.mkdir()
+    program = folder / "initdb"
+    program.write_text('#!/bin/sh\nmkdir "${1#*=}" && echo 18 > "${1#*=}/PG_VERSION"; exit 1\n')
+    for path in (folder, program):
+        path.chmod(0o755)
+    return folder
 
 
 async def test_programs_that_the_servers_user_cannot_reach_are_copied_for_it(
@@ -88,9 +105,8 @@ async def test_programs_that_the_servers_user_cannot_reach_are_copied_for_it(
         (closed / installed.name).symlink_to(installed)
     monkeypatch.syspath_prepend(closed)
     async with running_postgres(tmp_path) as running:
-        reachable = closed if running.server.user is None else outside_folder(tmp_path / "postgres")
-        assert reachable is not None
-        assert running.server.programs.is_relative_to(reachable)
+        copied = not running.server.programs.is_relative_to(closed)
+        assert copied == (running.server.user is not None)
         await running.create_database()
 
 
@@ -103,5 +119,4 @@ async def test_the_server_never_runs_as_root_and_leaves_nothing_outside_its_fold
         assert running.server.data.stat().st_uid != 0
         await running.create_database()
     assert closed.stat().st_mode & 0o777 == 0o700
-    outside = outside_folder(closed / "postgres")
-    assert outside is None or not outside.exists()
+    assert running.server.data.is_relative_to(closed) or not running.server.data.parent.exists()
