@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
 from cells.workflow import CellWorkflow
 from controlplane.ids import cell_workflow_id
-from controlplane.queues import CELLS
+from controlplane.queues import cells_queue
 from controlplane.updates import delivered, forget_failed_start
 
 
@@ -62,7 +62,7 @@ class CellClient:
             CellWorkflow.run,
             CellState(cell, spec),
             id=cell_workflow_id(cell),
-            task_queue=CELLS,
+            task_queue=cells_queue(spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:

@@ -22,7 +22,6 @@ from cells.types import (
     Reserve,
 )
 from controlplane.errors import no_capacity
-from controlplane.queues import region_queue
 from controlplane.resource import Condition, ConditionStatus, set_condition
 
 OBSERVE_EVERY = timedelta(seconds=30)
@@ -66,7 +65,8 @@ class CellWorkflow:
 
     @workflow.update
     def configure(self, spec: CellSpec) -> CellView:
-        """Record what the cell should be; the same spec again changes nothing."""
+        """Record what the cell should be, and look at it again; the same spec changes nothing."""
+        self._next_observation = workflow.now()
         if spec != self._state.spec:
             self._state.spec = spec
             self._state.generation += 1
@@ -157,7 +157,6 @@ class CellWorkflow:
             observed = await workflow.execute_activity_method(
                 CellActivities.observe_cell,
                 ObserveCell(state.id, state.spec),
-                task_queue=region_queue(state.spec.region),
                 start_to_close_timeout=OBSERVE_TIMEOUT,
                 schedule_to_start_timeout=OBSERVE_EVERY,
                 retry_policy=OBSERVE_RETRY,

@@ -1,13 +1,15 @@
 """The task queues work waits in.
 
-Workflow tasks of namespaces and of cells wait apart, so that a backlog of one does not starve the
-other; activities wait in the queue of the region they act in, so that workers can run near it.
+Namespaces and cells wait apart, so that a backlog of one does not starve the other, and each
+region has queues of its own: an entity and its activities run on workers near what they act on.
 """
 
-NAMESPACES = "namespaces"
-CELLS = "cells"
+
+def namespaces_queue(region: str) -> str:
+    """Return the queue of the namespaces whose home is `region`."""
+    return f"namespaces/{region}"
 
 
-def region_queue(region: str) -> str:
-    """Return the queue of activities that act in `region`."""
-    return f"region/{region}"
+def cells_queue(region: str) -> str:
+    """Return the queue of the cells in `region`."""
+    return f"cells/{region}"

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,7 @@ from cells.runtime.observer import AddressObserver
 from cells.types import CellView, Reserve
 from cells.workflow import CellWorkflow
 from controlplane.heartbeats import Heartbeats
-from controlplane.queues import CELLS, NAMESPACES, region_queue
+from controlplane.queues import cells_queue, namespaces_queue
 from controlplane.secrets.file import FileSecretStore
 from controlplane.settings import Settings
 from controlplane.store.directory import Directory
@@ -46,8 +46,10 @@ DEPLOYMENT = "controlplane"
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
 # Workflow tasks left on the queue of a worker that died go back to the others after this long.
 STICKY_TIMEOUT = timedelta(seconds=3)
-# As much as one process keeps moving; the rest waits in the region's queue.
+# As much as one process keeps moving in a region; the rest waits in its queues.
 CONCURRENT_ACTIVITIES = 64
+
+Activity = Callable[..., Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -86,55 +88,43 @@ def build_workers(
     of its time in it.
     """
     runner = workflow_runner or UnsandboxedWorkflowRunner()
-    deployment = _deployment(build_id) if build_id else None
-    entities = [
-        Worker(
-            client,
-            task_queue=NAMESPACES,
-            workflows=[NamespaceWorkflow],
-            workflow_runner=runner,
-            activities=[provisioning.choose_cell, provisioning.publish_namespace],
-            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
-            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-            deployment_config=deployment,
-        ),
-        Worker(
-            client,
-            task_queue=CELLS,
-            workflows=[CellWorkflow],
-            workflow_runner=runner,
-            activities=[cells.publish_cell],
-            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
-            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-            deployment_config=deployment,
-        ),
+    of_cells: Sequence[Activity] = [cells.observe_cell, cells.publish_cell]
+    of_namespaces: Sequence[Activity] = [
+        provisioning.choose_cell,
+        provisioning.reserve_cell,
+        provisioning.write_database,
+        provisioning.remove_database,
+        provisioning.issue_certificate,
+        provisioning.destroy_certificate,
+        provisioning.register,
+        provisioning.deregister,
+        provisioning.admit,
+        provisioning.dismiss,
+        provisioning.publish_dns,
+        provisioning.withdraw_dns,
+        provisioning.prove,
+        provisioning.observe_namespace,
+        provisioning.publish_namespace,
     ]
-    return entities + [
+    deployment = _deployment(build_id) if build_id else None
+    return [
         Worker(
             client,
-            task_queue=region_queue(region),
-            activities=[
-                cells.observe_cell,
-                provisioning.reserve_cell,
-                provisioning.write_database,
-                provisioning.remove_database,
-                provisioning.issue_certificate,
-                provisioning.destroy_certificate,
-                provisioning.register,
-                provisioning.deregister,
-                provisioning.admit,
-                provisioning.dismiss,
-                provisioning.publish_dns,
-                provisioning.withdraw_dns,
-                provisioning.prove,
-                provisioning.observe_namespace,
-            ],
+            task_queue=task_queue,
+            workflows=[entity],
+            activities=activities,
+            workflow_runner=runner,
             interceptors=[Heartbeats()],
             max_concurrent_activities=CONCURRENT_ACTIVITIES,
             graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+            sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             deployment_config=deployment,
         )
         for region in regions
+        for task_queue, entity, activities in (
+            (namespaces_queue(region), NamespaceWorkflow, of_namespaces),
+            (cells_queue(region), CellWorkflow, of_cells),
+        )
     ]
 
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.errors import not_found
 from controlplane.ids import namespace_workflow_id
-from controlplane.queues import NAMESPACES
+from controlplane.queues import namespaces_queue
 from controlplane.updates import delivered, forget_failed_start
 from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
 from provisioning.workflow import NamespaceWorkflow
@@ -66,7 +66,7 @@ class NamespaceClient:
             NamespaceWorkflow.run,
             NamespaceState(namespace),
             id=namespace_workflow_id(namespace),
-            task_queue=NAMESPACES,
+            task_queue=namespaces_queue(request.spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         try:

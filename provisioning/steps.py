@@ -8,7 +8,6 @@ from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 from cells.placement import Placement
-from controlplane.queues import region_queue
 from provisioning import plan
 from provisioning.activities import (
     Admit,
@@ -30,20 +29,29 @@ from provisioning.types import (
 )
 
 # An activity tries a few times at once; after that the entity reports, waits and comes round again.
-STEP = ActivityConfig(
+ATTEMPTS = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    maximum_interval=timedelta(seconds=2),
+    maximum_attempts=3,
+)
+# What waits for the world, or may be cut short, is an activity of its own.
+PATIENT = ActivityConfig(
     start_to_close_timeout=timedelta(seconds=20),
     # Short, so that a step begun by a worker that died is soon begun again.
     heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200),
-        maximum_interval=timedelta(seconds=2),
-        maximum_attempts=3,
-    ),
+    retry_policy=ATTEMPTS,
     # So that an undo never overtakes what it undoes.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
-# Local activities touch nothing but the control plane's own database, next to the worker.
-LOCAL = LocalActivityConfig(
+# What takes milliseconds runs within the workflow task: several steps cost the engine one task.
+# A worker that dies meanwhile leaves the task to another, which repeats them.
+QUICK = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=20),
+    retry_policy=ATTEMPTS,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+# The control plane's own database: without it there is nothing to go on with, so no end of trying.
+OWN_DATABASE = LocalActivityConfig(
     start_to_close_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=5)),
 )
@@ -52,21 +60,21 @@ LOCAL = LocalActivityConfig(
 async def choose_cell(region: str) -> Placement:
     """Return a placement with a cell; raise NoCapacity when there is none."""
     return await workflow.execute_local_activity_method(
-        ProvisioningActivities.choose_cell, region, **LOCAL
+        ProvisioningActivities.choose_cell, region, **OWN_DATABASE
     )
 
 
-async def reserve_cell(target: Incarnation, region: str) -> None:
+async def reserve_cell(target: Incarnation) -> None:
     """Hold capacity in the cell; raise its NoCapacity when it has just filled up."""
-    await workflow.execute_activity_method(
-        ProvisioningActivities.reserve_cell, target, **_near(region)
+    await workflow.execute_local_activity_method(
+        ProvisioningActivities.reserve_cell, target, **QUICK
     )
 
 
 async def publish(view: NamespaceView) -> None:
     """Make the view readable by everyone else."""
     await workflow.execute_local_activity_method(
-        ProvisioningActivities.publish_namespace, view, **LOCAL
+        ProvisioningActivities.publish_namespace, view, **OWN_DATABASE
     )
 
 
@@ -75,7 +83,7 @@ async def observe(target: Incarnation, spec: NamespaceSpec) -> ObservedNamespace
     return await workflow.execute_activity_method(
         ProvisioningActivities.observe_namespace,
         ObserveNamespace(target, spec.client_ca),
-        **_near(spec.region),
+        **PATIENT,
     )
 
 
@@ -84,43 +92,42 @@ async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: Name
 
     Steps run side by side, so each reads what the others wrote only after its own await.
     """
-    near = _near(spec.region)
     match step:
         case Step.SELECT_CELL:
             raise AssertionError("the cell is selected before there is a target")
         case Step.WRITE_DATABASE:
             former = state.observed.database
-            database = await workflow.execute_activity_method(
+            database = await workflow.execute_local_activity_method(
                 ProvisioningActivities.write_database,
                 WriteDatabase(target, None if former is None else former.rotated_at),
-                **near,
+                **QUICK,
             )
             state.observed = replace(state.observed, database=database)
         case Step.ISSUE_CERTIFICATE:
-            certificate = await workflow.execute_activity_method(
+            certificate = await workflow.execute_local_activity_method(
                 ProvisioningActivities.issue_certificate,
                 IssueCertificate(target, spec.client_ca),
-                **near,
+                **QUICK,
             )
             state.observed = replace(state.observed, certificate=certificate)
         case Step.REGISTER:
-            registration = await workflow.execute_activity_method(
+            registration = await workflow.execute_local_activity_method(
                 ProvisioningActivities.register,
                 Register(target, spec.retention, spec.search_attributes),
-                **near,
+                **QUICK,
             )
             state.observed = replace(state.observed, registration=registration)
         case Step.ADMIT:
             basis = plan.admission_basis(spec, state.observed)
-            admission = await workflow.execute_activity_method(
+            admission = await workflow.execute_local_activity_method(
                 ProvisioningActivities.admit,
                 Admit(target, spec.client_ca, spec.certificate_filters, basis),
-                **near,
+                **QUICK,
             )
             state.observed = replace(state.observed, admission=admission)
         case Step.PUBLISH_DNS:
             dns = await workflow.execute_activity_method(
-                ProvisioningActivities.publish_dns, target, **near
+                ProvisioningActivities.publish_dns, target, **PATIENT
             )
             state.observed = replace(state.observed, dns=dns)
         case Step.PROVE:
@@ -128,30 +135,25 @@ async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: Name
             assert issued is not None, "what is proven was issued before"
             assert admitted is not None, "what is proven was admitted before"
             await workflow.execute_activity_method(
-                ProvisioningActivities.prove, Prove(target, issued.fingerprint), **near
+                ProvisioningActivities.prove, Prove(target, issued.fingerprint), **PATIENT
             )
             proof = ProofFacts(admitted.digest, workflow.now())
             state.observed = replace(state.observed, proof=proof)
 
 
-async def undo(step: Step, target: Incarnation, region: str) -> None:
+async def undo(step: Step, target: Incarnation) -> None:
     """Undo a step, whether it was taken whole, in part or not at all."""
-    near = _near(region)
     run = workflow.execute_activity_method
     match step:
         case Step.SELECT_CELL | Step.PROVE:
             raise AssertionError(f"{step} leaves nothing in a cell to undo")
         case Step.WRITE_DATABASE:
-            await run(ProvisioningActivities.remove_database, target, **near)
+            await run(ProvisioningActivities.remove_database, target, **PATIENT)
         case Step.ISSUE_CERTIFICATE:
-            await run(ProvisioningActivities.destroy_certificate, target, **near)
+            await run(ProvisioningActivities.destroy_certificate, target, **PATIENT)
         case Step.REGISTER:
-            await run(ProvisioningActivities.deregister, target, **near)
+            await run(ProvisioningActivities.deregister, target, **PATIENT)
         case Step.ADMIT:
-            await run(ProvisioningActivities.dismiss, target, **near)
+            await run(ProvisioningActivities.dismiss, target, **PATIENT)
         case Step.PUBLISH_DNS:
-            await run(ProvisioningActivities.withdraw_dns, target, **near)
-
-
-def _near(region: str) -> ActivityConfig:
-    return ActivityConfig(task_queue=region_queue(region), **STEP)
+            await run(ProvisioningActivities.withdraw_dns, target, **PATIENT)

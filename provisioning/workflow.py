@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
@@ -225,11 +225,11 @@ class NamespaceWorkflow:
                 state.asked_cells.append(placement.cell)
             try:
                 target = Incarnation(state.id, state.uid, placement.cell)
-                await steps.reserve_cell(target, spec.region)
-            except ActivityError as error:
-                if not _is_no_capacity(error):
+                await steps.reserve_cell(target)
+            except ApplicationError as error:
+                if error.type != ErrorType.NO_CAPACITY:
                     raise
-                placement = without(placement, placement.cell, _message(error))
+                placement = without(placement, placement.cell, error.message)
             else:
                 state.observed = replace(state.observed, placement=placement)
                 return
@@ -320,7 +320,7 @@ class NamespaceWorkflow:
             await self._release_cells(state.asked_cells)
             state.asked_cells = []
         elif state.observed.placement is not None:
-            await steps.undo(step, self._target(), self._spec().region)
+            await steps.undo(step, self._target())
 
     async def _leftovers(self) -> tuple[Step, ...]:
         """Return what the world still holds although it was undone, or cannot be looked at."""
@@ -384,7 +384,7 @@ class NamespaceWorkflow:
         state, failure = after, None
         try:
             await action(step)
-        except (ActivityError, ApplicationError) as error:
+        except FailureError as error:
             failure = Failure(step, _message(error), _is_permanent(error))
             state = StepState.FAILED
         except asyncio.CancelledError:
@@ -508,16 +508,15 @@ async def _signal_cell(
         await handle.signal(signal, request)
 
 
-def _is_no_capacity(error: ActivityError) -> bool:
-    return isinstance(error.cause, ApplicationError) and error.cause.type == ErrorType.NO_CAPACITY
+# An activity's failure arrives wrapped in an ActivityError, a local activity's as it is.
 
 
-def _is_permanent(error: ActivityError | ApplicationError) -> bool:
+def _is_permanent(error: FailureError) -> bool:
     cause = error.cause if isinstance(error, ActivityError) else error
     return isinstance(cause, ApplicationError) and cause.non_retryable
 
 
-def _message(error: ActivityError | ApplicationError) -> str:
+def _message(error: FailureError) -> str:
     cause = error.cause if isinstance(error, ActivityError) else error
     match cause:
         case ApplicationError():

@@ -1,11 +1,11 @@
-import sys
+"""Real servers, one of each for a whole session."""
+
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from tests.engine import running_engine, running_engine_in_skipped_time
 from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
 
@@ -23,25 +23,14 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
 @pytest.fixture(scope="session")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
     """A Temporal server shared by the whole session: use a namespace of your own in it."""
-    async with await WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
-        # Roll over early, so that continue-as-new is part of every longer test.
-        dev_server_extra_args=[
-            "--dynamic-config-value",
-            "limit.historyCount.suggestContinueAsNew=50",
-        ],
-    ) as environment:
+    async with running_engine() as environment:
         yield environment
 
 
 @pytest.fixture
 async def engine_in_skipped_time() -> AsyncIterator[WorkflowEnvironment]:
-    """An engine whose clock jumps ahead when a test sleeps on it."""
-    async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=pydantic_data_converter,
-        test_server_existing_path=str(Path(sys.executable).with_name("temporal-test-server")),
-    ) as environment:
+    """An engine of one test whose clock jumps ahead when the test sleeps on it."""
+    async with running_engine_in_skipped_time() as environment:
         yield environment
 
 
@@ -52,9 +41,11 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
         yield running
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the fleet in one process under `--dist loadgroup`: one fleet is enough."""
+    """Keep the tests of the fleet in one process, for `--dist loadgroup`: one fleet is enough."""
     for item in items:
         if "fleet" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("fleet"))
-            item.add_marker(pytest.mark.timeout(FLEET_TEST_SECONDS))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(FLEET_TEST_SECONDS))

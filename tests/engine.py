@@ -138,7 +138,7 @@ async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=str(BIN / "temporal"),
         dev_server_extra_args=[
             "--dynamic-config-value",
-            "limit.historyCount.suggestContinueAsNew=50",
+            "limit.historyCount.suggestContinueAsNew=15",
         ],
     ) as environment:
         yield environment

@@ -34,7 +34,7 @@ class EnvFormat(StrEnum):
 def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> None:
     """Start the fleet, or repair it: everything runs and answers when this returns."""
     from controlplane.cli.fleet_progress import start_progress
-    from controlplane.cli.fleet_view import print_status, show_addresses, show_status
+    from controlplane.cli.fleet_view import print_status, show_next_steps, show_status
     from controlplane.local.fleet import Fleet
     from controlplane.local.home import Home
     from controlplane.local.status import fleet_status
@@ -50,7 +50,7 @@ def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> No
         print_status(found)
     else:
         show_status(found)
-        show_addresses(found)
+        show_next_steps(home)
 
 
 @app.command()

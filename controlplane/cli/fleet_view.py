@@ -1,6 +1,8 @@
 """The state of an embedded fleet, for people and for programs."""
 
+import shlex
 from datetime import timedelta
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -12,14 +14,14 @@ from controlplane.local.supervisor import ProgramStatus
 
 
 def show_status(status: FleetStatus) -> None:
-    """Print processes and cells as tables."""
+    """Print processes, each with its main port, and cells as tables; then the addresses."""
     out = results()
     record = status.record
     out.print(f"home {record.home}   zone {record.zone}   account {record.account}", markup=False)
     versions = "   ".join(f"{name} {version}" for name, version in record.versions.items())
     out.print(f"{versions}\n", markup=False)
 
-    programs = _table("PROCESS", "STATE", "PID", "UPTIME", "RESTARTS", "PORTS")
+    programs = _table("PROCESS", "STATE", "PID", "UPTIME", "RESTARTS", "PORT")
     for program in status.programs:
         programs.add_row(
             program.name,
@@ -27,7 +29,7 @@ def show_status(status: FleetStatus) -> None:
             str(program.pid or "-"),
             str(timedelta(seconds=program.uptime_seconds)) if program.pid else "-",
             str(program.restarts),
-            _ports(status, program),
+            str(next(iter(_ports_of(status, program).values()), "-")),
         )
     out.print(programs)
 
@@ -38,22 +40,24 @@ def show_status(status: FleetStatus) -> None:
             cell.region,
             str(cell.ring),
             cell.version or "-",
-            cell.ingress,
+            cell.ingress.rpartition(":")[2],
             _coloured("; ".join(cell.problems) or "ok", good=not cell.problems),
         )
     out.print()
     out.print(cells)
 
-
-def show_addresses(status: FleetStatus) -> None:
-    """Print where the control plane answers, and what to do next."""
-    out = results()
-    address = status.record.address
+    address = record.address
     out.print(f"\nCloud Ops API  {address('api')} (plaintext), {address('api-tls')} (TLS)")
     out.print(f"Fleet API      http://{address('api-http')}")
     out.print(f"Temporal UI    http://{address('engine-ui')}/namespaces/controlplane/workflows")
-    out.print('\nUse it:   eval "$(controlplane env)"')
-    out.print("Stop it:  controlplane down")
+
+
+def show_next_steps(home: Path | None) -> None:
+    """Print what to do with a fleet that is up; `home` is the one named on the command line."""
+    out = results()
+    option = "" if home is None else f" --home {shlex.quote(str(home))}"
+    out.print(f'\nUse it:   eval "$(controlplane env{option})"', markup=False)
+    out.print(f"Stop it:  controlplane down{option}", markup=False)
 
 
 def print_status(status: FleetStatus) -> None:
@@ -105,16 +109,6 @@ def _table(*columns: str) -> Table:
     for column in grid.columns[:-1]:
         column.no_wrap = True
     return grid
-
-
-def _ports(status: FleetStatus, program: ProgramStatus) -> str:
-    prefixes = (f"{program.name}-", f"{program.name.partition('.')[0]}.")
-    shown = []
-    for name, port in _ports_of(status, program).items():
-        for prefix in prefixes:
-            name = name.removeprefix(prefix)
-        shown.append(str(port) if name == program.name else f"{name} {port}")
-    return ", ".join(shown)
 
 
 def _ports_of(status: FleetStatus, program: ProgramStatus) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The embedded fleet: a whole control plane and its cells as processes of one machine."""

@@ -80,8 +80,11 @@ def _stop(marked: list[MarkedProcess]) -> None:
 def has_ended(process: psutil.Process) -> bool:
     """Tell whether it runs no more; whoever inherited it may take long to notice, or for ever."""
     try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        if not process.is_running():
+            return True
+        # Until its last thread has ended, a process keeps its ports.
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    except psutil.NoSuchProcess:  # Which is also what is said of the threads of some zombies.
         return True
 
 

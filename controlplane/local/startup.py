@@ -136,6 +136,7 @@ class Startup:
             await registering
         finally:
             registering.cancel()
+            await asyncio.gather(registering, return_exceptions=True)
         await registry.wait_until_ready(self.fleet.cells)
 
     async def _api(self) -> None:

@@ -11,8 +11,8 @@ from controlplane.local.preparation import choose, prepare
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home")
+def home(short_path: Path) -> Home:
+    home = Home(short_path / "home")
     home.prepare()
     return home
 
