@@ -126,8 +126,8 @@ async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: Name
             )
             state.observed = replace(state.observed, admission=admission)
         case Step.PUBLISH_DNS:
-            dns = await workflow.execute_activity_method(
-                ProvisioningActivities.publish_dns, target, **PATIENT
+            dns = await workflow.execute_local_activity_method(
+                ProvisioningActivities.publish_dns, target, **QUICK
             )
             state.observed = replace(state.observed, dns=dns)
         case Step.PROVE:

@@ -46,6 +46,9 @@ _LIMITS: Mapping[str, _Value] = {
     # every workflow waits for up to 50 ms before it reaches a worker.
     "history.transferProcessorMaxPollRPS": 2_000,
     "history.timerProcessorMaxPollRPS": 2_000,
+    # Partitions spread a queue over hosts; on one host they only part a task from its poller.
+    "matching.numTaskqueueReadPartitions": 1,
+    "matching.numTaskqueueWritePartitions": 1,
 }
 _ENGINE: Mapping[str, _Value] = {
     **_LIMITS,
