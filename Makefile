@@ -24,7 +24,7 @@ demo: install ## Start a fleet, create a namespace, complete a workflow through 
 	$(BIN)/controlplane demo
 
 test: install ## Run every check and every test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --durations 15
 
 check: install ## Format, lint, types and import contracts (no servers)
 	$(BIN)/ruff format --check

@@ -1,6 +1,7 @@
 """How everyone else reaches a namespace."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio.client import (
     Client,
@@ -19,6 +20,9 @@ from controlplane.queues import namespaces_queue
 from controlplane.updates import delivered, forget_failed_start
 from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
 from provisioning.workflow import NamespaceWorkflow
+
+# How soon another worker takes over from one that died in the middle of quick steps.
+TASK_TIMEOUT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class NamespaceClient:
             id=namespace_workflow_id(namespace),
             task_queue=namespaces_queue(request.spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=TASK_TIMEOUT,
         )
         try:
             return await self.temporal.execute_update_with_start_workflow(

@@ -65,10 +65,12 @@ async def choose_cell(region: str) -> Placement:
 
 
 async def reserve_cell(target: Incarnation) -> None:
-    """Hold capacity in the cell; raise its NoCapacity when it has just filled up."""
-    await workflow.execute_local_activity_method(
-        ProvisioningActivities.reserve_cell, target, **QUICK
-    )
+    """Hold capacity in the cell; raise its NoCapacity when it has just filled up.
+
+    It waits for another entity, and so is patient; and it ends the workflow task in which the
+    creation was accepted, so that whoever asked for it hears of that before the work begins.
+    """
+    await workflow.execute_activity_method(ProvisioningActivities.reserve_cell, target, **PATIENT)
 
 
 async def publish(view: NamespaceView) -> None:

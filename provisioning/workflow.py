@@ -226,10 +226,13 @@ class NamespaceWorkflow:
             try:
                 target = Incarnation(state.id, state.uid, placement.cell)
                 await steps.reserve_cell(target)
-            except ApplicationError as error:
-                if error.type != ErrorType.NO_CAPACITY:
+            except FailureError as error:
+                cause = _cause(error)
+                if not (
+                    isinstance(cause, ApplicationError) and cause.type == ErrorType.NO_CAPACITY
+                ):
                     raise
-                placement = without(placement, placement.cell, error.message)
+                placement = without(placement, placement.cell, cause.message)
             else:
                 state.observed = replace(state.observed, placement=placement)
                 return
@@ -508,20 +511,21 @@ async def _signal_cell(
         await handle.signal(signal, request)
 
 
-# An activity's failure arrives wrapped in an ActivityError, a local activity's as it is.
+def _cause(error: FailureError) -> BaseException:
+    """Return what went wrong: an activity's failure arrives wrapped, a local activity's bare."""
+    return error.cause or error if isinstance(error, ActivityError) else error
 
 
 def _is_permanent(error: FailureError) -> bool:
-    cause = error.cause if isinstance(error, ActivityError) else error
+    cause = _cause(error)
     return isinstance(cause, ApplicationError) and cause.non_retryable
 
 
 def _message(error: FailureError) -> str:
-    cause = error.cause if isinstance(error, ActivityError) else error
-    match cause:
-        case ApplicationError():
+    match _cause(error):
+        case ApplicationError() as cause:
             return cause.message
         case TemporalTimeoutError():
             return "no worker finished it in time"
-        case _:
-            return str(cause or error)
+        case cause:
+            return str(cause)

@@ -31,6 +31,18 @@ _HTTP2: Json = {
 
 
 @dataclass(frozen=True)
+class ConnectionLimits:
+    """How long a client may keep a connection."""
+
+    age: timedelta = timedelta(hours=1)
+    """How long a revoked client can keep a connection that it already has. Then the connection is
+    drained: new requests go to a new connection, while open ones, long polls too, finish."""
+    idle: timedelta = timedelta(minutes=5)
+    """How long without a request. The gatekeeper is asked when a client first says something, so
+    this is also how long somebody unknown can hold a connection by saying nothing."""
+
+
+@dataclass(frozen=True)
 class IngressConfig:
     """Where one cell's Envoy listens, and whom it talks to."""
 
@@ -45,9 +57,7 @@ class IngressConfig:
     """The gatekeeper's Unix socket, in a folder that only its owner enters: keys travel there."""
     folder: Path
     """Where `write` keeps the configuration."""
-    max_connection_age: timedelta = timedelta(hours=1)
-    """How long a revoked client can keep a connection that it already has. Then the connection is
-    drained: new requests go to a new connection, while open ones, long polls too, finish."""
+    limits: ConnectionLimits = ConnectionLimits()
 
     @property
     def bootstrap_file(self) -> Path:
@@ -195,7 +205,8 @@ def _http(config: IngressConfig) -> Json:
                 "connection_keepalive": {"interval": "30s", "timeout": "10s"},
             },
             "common_http_protocol_options": {
-                "max_connection_duration": f"{config.max_connection_age.total_seconds()}s"
+                "max_connection_duration": f"{config.limits.age.total_seconds()}s",
+                "idle_timeout": f"{config.limits.idle.total_seconds()}s",
             },
             # A long poll is silent for a minute; what must come promptly is the request.
             "stream_idle_timeout": "0s",

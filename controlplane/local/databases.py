@@ -19,6 +19,11 @@ async def prepare_databases(
     record: FleetRecord, superuser: AsyncConnection, secrets: SecretStore
 ) -> None:
     """Create every role and database that is missing, with the schemas of the cells."""
+    for maintenance in ("postgres", "template1"):
+        # PostgreSQL lets everybody in there, tenants' roles too.
+        await superuser.execute(
+            sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(maintenance))
+        )
     await ensure_role(superuser, CONTROLPLANE, await read_text(secrets, CONTROLPLANE_DATABASE))
     await ensure_database(superuser, CONTROLPLANE, CONTROLPLANE)
     for cell in CELLS:

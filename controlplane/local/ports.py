@@ -61,7 +61,8 @@ def is_free(port: int) -> bool:
 def _free_ports(count: int, used: set[int]) -> list[int]:
     found: list[int] = []
     blocks = list(range(_FIRST, _end_of_range() - _BLOCK + 1, _BLOCK))
-    random.shuffle(blocks)
+    # Not from a seed: two processes with the same one would draw the same ports at the same time.
+    random.SystemRandom().shuffle(blocks)
     for block in blocks:
         for port in range(block, block + _BLOCK):
             if len(found) == count:

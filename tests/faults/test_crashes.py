@@ -7,10 +7,11 @@ import pytest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from controlplane.local.control_plane import ENGINE
+from tests.eventually import eventually
 from tests.faults.faulty_worker import faulty_worker
 from tests.fleet import RunningFleet
 from tests.tenant import REGIONS, Tenant
-from tests.traces import traces
+from tests.traces import engine_of, traces
 
 CALLS = (
     "fleet.reserve",
@@ -106,8 +107,9 @@ async def test_no_creation_is_lost_when_the_engine_is_killed_under_twenty(
         asyncio.create_task(tenant.create(name, REGIONS[n % 3])) for n, name in enumerate(names)
     ]
     for _ in range(3):
-        await asyncio.sleep(1.5)  # Not for luck: to strike at different stages of the twenty.
+        assert not all(creation.done() for creation in creations), "there is something to lose"
         await fleet.kill(ENGINE)
+        await _engine_answers(fleet)
 
     for operation in await asyncio.gather(*creations):
         end = await tenant.finished(operation, within=200)
@@ -116,6 +118,17 @@ async def test_no_creation_is_lost_when_the_engine_is_killed_under_twenty(
     for n, name in enumerate(names):
         await _assert_one_of_everything(fleet, tenant, name, REGIONS[n % 3])
     await tenant.deleted(*names)
+
+
+async def _engine_answers(fleet: RunningFleet) -> None:
+    async def answers() -> bool:
+        try:
+            await engine_of(fleet)
+        except RuntimeError:  # How the client reports that it could not connect.
+            return False
+        return True
+
+    await eventually(answers, within=30)
 
 
 async def _assert_one_of_everything(

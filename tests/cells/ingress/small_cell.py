@@ -5,7 +5,6 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +19,7 @@ from temporalio.client import Client
 from temporalio.service import TLSConfig
 
 from cells.ingress import sealing
-from cells.ingress.envoy import IngressConfig
+from cells.ingress.envoy import ConnectionLimits, IngressConfig
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.ingress.records import CertificateFilter, IngressRecord, loaded_service
 from controlplane.local.ports import LOOPBACK, free_port
@@ -172,7 +171,7 @@ async def prepared_cell(
     postgres: RunningPostgres,
     folder: Path,
     frontend: str,
-    max_connection_age: timedelta = timedelta(hours=1),
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
 ) -> AsyncIterator[SmallCell]:
     """Lay out an empty cell in front of a Temporal frontend, without starting its processes."""
     database = await postgres.create_database("cell", "CREATEROLE")
@@ -200,7 +199,7 @@ async def prepared_cell(
             frontend=frontend,
             gatekeeper_socket=gatekeeper.socket,
             folder=folder,
-            max_connection_age=max_connection_age,
+            limits=limits,
         )
         yield SmallCell(database, gatekeeper, ingress, fleet, prober)
 
@@ -210,11 +209,11 @@ async def small_cell(
     postgres: RunningPostgres,
     folder: Path,
     frontend: str,
-    max_connection_age: timedelta = timedelta(hours=1),
+    limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
 ) -> AsyncIterator[SmallCell]:
     """Run the data plane of an empty cell in front of a Temporal frontend."""
     async with (
-        prepared_cell(postgres, folder, frontend, max_connection_age) as cell,
+        prepared_cell(postgres, folder, frontend, limits) as cell,
         processes.gatekeeper(cell.gatekeeper, folder),
         processes.envoy(cell.ingress) as envoy_pid,
     ):

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
 
@@ -11,13 +12,15 @@ import psutil
 import pytest
 from cryptography import x509
 
+from cells.ingress.envoy import ConnectionLimits
 from cells.ingress.gatekeeper.authorizer import prober_identity
 from cells.ingress.records import CertificateFilter
 from tests.cells.ingress.authorities import Authority, Credential
 from tests.cells.ingress.handshakes import Refused, handshake, resume, tls_context
-from tests.cells.ingress.small_cell import SmallCell, Tenant, new_tenant
+from tests.cells.ingress.small_cell import SmallCell, Tenant, new_tenant, small_cell
 from tests.cells.ingress.wire import SERVICE, raw_channel
 from tests.eventually import eventually
+from tests.postgres import RunningPostgres
 
 
 @pytest.fixture
@@ -260,3 +263,22 @@ async def test_the_gatekeeper_and_envoy_listen_on_loopback_and_private_sockets_o
 
     assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
     assert cell.gatekeeper.socket.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_connection_that_says_nothing_is_closed(
+    postgres: RunningPostgres, frontend: str, tmp_path: Path
+) -> None:
+    silence = ConnectionLimits(idle=timedelta(seconds=1))
+    async with small_cell(postgres, tmp_path, frontend, silence) as cell:
+        tenant = new_tenant("orders.acme1")
+        await cell.enforce(cell.record(tenant))
+        host, _, port = cell.ingress.listen.partition(":")
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(
+                host,
+                int(port),
+                ssl=tls_context(cell, tenant.credential),
+                server_hostname=tenant.server_name,
+            )
+            assert await reader.read() == b""
+        writer.close()

@@ -10,6 +10,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from cells.ingress.envoy import ConnectionLimits
 from tests.cells.ingress.small_cell import SmallCell, Tenant, new_tenant, small_cell
 from tests.postgres import RunningPostgres
 
@@ -75,8 +76,8 @@ async def test_a_client_may_not_say_it_is_another_namespace(
 async def test_connections_that_reach_their_age_are_replaced_without_an_error(
     postgres: RunningPostgres, frontend: str, orders: Tenant, tmp_path: Path
 ) -> None:
-    age = timedelta(seconds=1)
-    async with small_cell(postgres, tmp_path, frontend, max_connection_age=age) as brief:
+    brief_lives = ConnectionLimits(age=timedelta(seconds=1))
+    async with small_cell(postgres, tmp_path, frontend, brief_lives) as brief:
         tenant = new_tenant(orders.namespace)
         await brief.enforce(brief.record(tenant))
         client, queue = await brief.connect(tenant), str(uuid4())

@@ -57,7 +57,7 @@ def unusual(
 
 def refusal(text: str, expired: ExpiredCa = ExpiredCa.WARN) -> str:
     with pytest.raises(ApplicationError) as caught:
-        check(text, NOW, expired)
+        check(text, datetime.now(UTC), expired)
     assert caught.value.type == ErrorType.INVALID_ARGUMENT
     assert "PRIVATE KEY" not in caught.value.message
     return caught.value.message
@@ -88,7 +88,7 @@ def test_what_was_normalised_stays_as_it_is() -> None:
 
 
 def test_an_expired_authority_is_accepted_with_a_warning() -> None:
-    bundle = check(pem(ca("Good"), ca("Gone", days=-0.001)), NOW)
+    bundle = check(pem(ca("Good"), ca("Gone", days=-0.001)), datetime.now(UTC))
 
     (warning,) = bundle.warnings
     assert warning.startswith("certificate 2 (CN=Gone) expired at ")
