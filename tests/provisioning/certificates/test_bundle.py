@@ -213,6 +213,7 @@ def key_usage(*, key_cert_sign: bool) -> x509.KeyUsage:
             "may not sign certificates: add keyCertSign to its key usage",
         ),
     ],
+    ids=lambda value: value if "BEGIN" not in value else "",
 )
 def test_a_weak_or_unfit_authority_is_refused(text: str, problem: str) -> None:
     assert f"certificate 1 (CN=Unusual) {problem}" in refusal(text)
@@ -226,6 +227,7 @@ def test_a_weak_or_unfit_authority_is_refused(text: str, problem: str) -> None:
         unusual(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384()),
         unusual(RSA, extensions=(x509.BasicConstraints(True, None), key_usage(key_cert_sign=True))),
     ],
+    ids=["RSA", "RSA with SHA-512", "P-384", "RSA with key usage"],
 )
 def test_authorities_made_elsewhere_are_accepted(text: str) -> None:
     assert check(text, NOW).warnings == ()
