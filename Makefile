@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format up down lock
+.PHONY: help install demo test check format bench up down lock
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ check: install ## Format, lint, types and import contracts (no servers)
 format: install ## Format the code and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+bench: install ## Measure what durability costs, against a plain script in the same run
+	$(BIN)/python -m tests.benchmarks.provisioning
 
 up: install ## Start the embedded fleet
 	$(BIN)/controlplane up

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -24,19 +24,17 @@ from controlplane.errors import (
     not_found,
 )
 from controlplane.ids import cell_workflow_id
-from controlplane.resource import Condition, ConditionStatus, set_condition
 from provisioning import journal, plan, steps
+from provisioning.journal import Failure, Journal
 from provisioning.ports import Incarnation
 from provisioning.types import (
     DEMAND,
     CreateNamespace,
     DeleteNamespace,
-    NamespaceCondition,
     NamespaceLife,
     NamespaceSpec,
     NamespaceState,
     NamespaceView,
-    Operation,
     OperationKind,
     OperationState,
     Step,
@@ -50,19 +48,6 @@ LONGEST_PAUSE = timedelta(seconds=30)
 PROGRESS_AFTER = timedelta(milliseconds=500)
 """How long steps may take before how far they are is published."""
 RESYNC_EVERY = timedelta(hours=1)
-OPERATIONS_KEPT = 10
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a step failed, and whether trying again can help."""
-
-    step: Step
-    message: str
-    is_permanent: bool
-
-    def __str__(self) -> str:
-        return f"{self.step}: {self.message}"
 
 
 @workflow.defn
@@ -76,6 +61,7 @@ class NamespaceWorkflow:
     @workflow.init
     def __init__(self, state: NamespaceState) -> None:
         self._state = state
+        self._journal = Journal(state)
         self._published_revision = 0
         self._tried_generation = 0
         self._next_resync = workflow.now() + RESYNC_EVERY
@@ -104,7 +90,7 @@ class NamespaceWorkflow:
     def create(self, request: CreateNamespace) -> NamespaceView:
         """Record that the namespace is wanted. The same operation again changes nothing."""
         state, now = self._state, workflow.now()
-        if self._knows(request.operation):
+        if self._journal.knows(request.operation):
             return self.describe()
         state.uid = str(workflow.uuid4())
         state.spec = request.spec
@@ -112,13 +98,13 @@ class NamespaceWorkflow:
         state.generation = 1
         # Above every revision of an earlier namespace of this name, whatever became of it.
         state.revision = int(now.timestamp() * 1000)
-        self._open(request.operation, OperationKind.CREATE)
+        self._journal.open(request.operation, OperationKind.CREATE, now)
         return self.describe()
 
     @create.validator
     def _check_create(self, request: CreateNamespace) -> None:
         state = self._state
-        if state.spec is None or self._knows(request.operation):
+        if state.spec is None or self._journal.knows(request.operation):
             return
         if self._is_unwanted():
             raise already_exists(
@@ -129,11 +115,11 @@ class NamespaceWorkflow:
     @workflow.update
     def delete(self, request: DeleteNamespace) -> NamespaceView:
         """Record that the namespace is no longer wanted."""
-        if not self._knows(request.operation):
+        if not self._journal.knows(request.operation):
             self._state.deleting = True
             self._state.generation += 1
             self._state.modified_at = workflow.now()
-            self._open(request.operation, OperationKind.DELETE)
+            self._journal.open(request.operation, OperationKind.DELETE, workflow.now())
         return self.describe()
 
     @delete.validator
@@ -141,7 +127,7 @@ class NamespaceWorkflow:
         state = self._state
         if state.spec is None:
             raise not_found(f"namespace {state.id} not found")
-        if self._knows(request.operation):
+        if self._journal.knows(request.operation):
             return
         if state.deleting:
             raise failed_precondition(f"namespace {state.id} is being deleted already")
@@ -161,19 +147,7 @@ class NamespaceWorkflow:
         state = self._state
         if state.spec is None or state.created_at is None:
             raise not_found(f"namespace {state.id} not found")
-        return NamespaceView(
-            id=state.id,
-            uid=state.uid,
-            spec=state.spec,
-            generation=state.generation,
-            revision=state.revision,
-            life=state.life,
-            created_at=state.created_at,
-            modified_at=state.modified_at,
-            observed=state.observed,
-            conditions=state.conditions,
-            operations=tuple(state.operations),
-        )
+        return self._journal.view(state.spec, state.created_at)
 
     # Coming to be, and staying as wanted.
 
@@ -193,7 +167,7 @@ class NamespaceWorkflow:
             failures = await self._round(due, StepState.RUNNING, StepState.DONE, self._take)
             if failures and not self._is_unwanted():
                 self._state.failed_rounds += 1
-                self._report_failure(failures)
+                self._journal.report_failure(failures, workflow.now())
                 if state.life == NamespaceLife.ACTIVATING and (
                     any(failure.is_permanent for failure in failures)
                     or self._state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP
@@ -207,7 +181,7 @@ class NamespaceWorkflow:
         self._state.failure = "; ".join(str(failure) for failure in failures)
         self._state.life = NamespaceLife.ACTIVATION_FAILED
         self._state.generation += 1
-        self._touch()
+        self._journal.touch()
 
     async def _take(self, step: Step) -> None:
         spec = self._spec()
@@ -246,18 +220,8 @@ class NamespaceWorkflow:
             # Side by side with the publication: sent is enough, the engine delivers it.
             confirmed = asyncio.create_task(self._confirm_cell())
             state.life = NamespaceLife.ACTIVE
-            self._close(OperationKind.CREATE, OperationState.FULFILLED)
-        ready = Condition(
-            type=NamespaceCondition.READY,
-            status=ConditionStatus.TRUE,
-            reason="Proven",
-            observed_generation=state.generation,
-            last_transition_time=now,
-        )
-        conditions = set_condition(state.conditions, ready)
-        if conditions != state.conditions:
-            state.conditions = conditions
-            self._touch()
+            self._journal.close(OperationKind.CREATE, OperationState.FULFILLED, now)
+        self._journal.report_ready(now)
         self._state.failed_rounds = 0
         await self._publish()
         if confirmed is not None:
@@ -281,7 +245,7 @@ class NamespaceWorkflow:
             remembered = plan.still_true(state.observed, seen)
             if remembered != state.observed:
                 state.observed = remembered
-                self._touch()
+                self._journal.touch()
 
     # Ceasing to be: deleted, or undone because creation failed.
 
@@ -290,8 +254,11 @@ class NamespaceWorkflow:
         state = self._state
         if state.deleting:
             state.life = NamespaceLife.DELETING
-            self._close(
-                OperationKind.CREATE, OperationState.CANCELLED, "deleted while being created"
+            self._journal.close(
+                OperationKind.CREATE,
+                OperationState.CANCELLED,
+                workflow.now(),
+                "deleted while being created",
             )
         while undos := plan.next_undos(state.attempted):
             failures = await self._round(undos, StepState.UNDOING, StepState.UNDONE, self._undo)
@@ -299,22 +266,24 @@ class NamespaceWorkflow:
             state.attempted = [s for s in state.attempted if s in failed or s not in undos]
             if failures:
                 self._state.failed_rounds += 1
-                self._report_failure(failures)
+                self._journal.report_failure(failures, workflow.now())
                 await self._publish()
                 return
         if left := await self._leftovers():
             state.attempted = list(left)
             self._state.failed_rounds += 1
             return
-        self._close(
+        now = workflow.now()
+        self._journal.close(
             OperationKind.CREATE,
             OperationState.FAILED,
+            now,
             f"{state.failure}. Everything was undone: "
             "mend the cause, then create the namespace again",
         )
-        self._close(OperationKind.DELETE, OperationState.FULFILLED)
+        self._journal.close(OperationKind.DELETE, OperationState.FULFILLED, now)
         state.life = NamespaceLife.DELETED
-        self._touch()
+        self._journal.touch()
         await self._publish()
 
     async def _undo(self, step: Step) -> None:
@@ -349,12 +318,12 @@ class NamespaceWorkflow:
         action: Callable[[Step], Awaitable[None]],
     ) -> list[Failure]:
         """Run `action` on each step and return what failed; a new wish cuts the taking short."""
-        operation = self._open_operation()
+        operation = self._journal.current()
         for step in due:
-            self._note(
+            self._journal.note(
                 operation, partial(journal.began, step=step, state=during, now=workflow.now())
             )
-        self._touch()
+        self._journal.touch()
         attempts = [
             asyncio.create_task(self._attempt(operation, step, after, action)) for step in due
         ]
@@ -374,7 +343,7 @@ class NamespaceWorkflow:
         for attempt in attempts:
             attempt.cancel()
         failures = await asyncio.gather(*attempts)
-        self._touch()
+        self._journal.touch()
         return [failure for failure in failures if failure is not None]
 
     async def _attempt(
@@ -394,26 +363,11 @@ class NamespaceWorkflow:
             failure = Failure(step, "cut short", is_permanent=False)
             state = StepState.FAILED
         message = "" if failure is None else failure.message
-        self._note(
+        self._journal.note(
             operation,
             partial(journal.ended, step=step, state=state, now=workflow.now(), message=message),
         )
         return failure
-
-    def _report_failure(self, failures: Sequence[Failure]) -> None:
-        state = self._state
-        state.conditions = set_condition(
-            state.conditions,
-            Condition(
-                type=NamespaceCondition.READY,
-                status=ConditionStatus.FALSE,
-                reason="StepFailed",
-                observed_generation=state.generation,
-                last_transition_time=workflow.now(),
-                message="; ".join(str(failure) for failure in failures),
-            ),
-        )
-        self._touch()
 
     # Waiting and rolling over.
 
@@ -446,7 +400,7 @@ class NamespaceWorkflow:
             or info.is_target_worker_deployment_version_changed()
         )
 
-    # The state, its record of operations, and its publication.
+    # The state and its publication.
 
     def _is_unwanted(self) -> bool:
         return self._state.deleting or self._state.life == NamespaceLife.ACTIVATION_FAILED
@@ -460,37 +414,6 @@ class NamespaceWorkflow:
         assert placement is not None, "steps in a cell come after the cell is selected"
         assert placement.cell is not None, "a placement is kept only once it has a cell"
         return Incarnation(self._state.id, self._state.uid, placement.cell)
-
-    def _knows(self, operation: str) -> bool:
-        return any(known.id == operation for known in self._state.operations)
-
-    def _open(self, operation: str, kind: OperationKind) -> None:
-        opened = Operation(operation, kind, OperationState.PENDING, workflow.now())
-        self._state.operations = [*self._state.operations, opened][-OPERATIONS_KEPT:]
-        self._touch()
-
-    def _close(self, kind: OperationKind, state: OperationState, reason: str = "") -> None:
-        """Close the open operations of one kind."""
-        self._state.operations = [
-            journal.closed(op, state, workflow.now(), reason)
-            if op.kind == kind and journal.is_open(op)
-            else op
-            for op in self._state.operations
-        ]
-        self._touch()
-
-    def _open_operation(self) -> str | None:
-        """Return the operation that steps are taken for; renewals and repairs have none."""
-        operations = self._state.operations
-        return operations[-1].id if operations and journal.is_open(operations[-1]) else None
-
-    def _note(self, operation: str | None, change: Callable[[Operation], Operation]) -> None:
-        self._state.operations = [
-            change(op) if op.id == operation else op for op in self._state.operations
-        ]
-
-    def _touch(self) -> None:
-        self._state.revision += 1
 
     async def _publish(self) -> None:
         view = self.describe()

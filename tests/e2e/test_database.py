@@ -25,8 +25,8 @@ async def test_a_namespaces_role_sees_its_own_rows_in_its_own_cell_and_nothing_e
     credential = json.loads(stored)
 
     def conninfo(database: str) -> str:
-        url = fleet.record.database_url(credential["username"], database)
-        return make_conninfo(url, password=credential["password"])
+        url = fleet.record.database_url("", database)
+        return make_conninfo(url, user=credential["username"], password=credential["password"])
 
     async with await psycopg.AsyncConnection.connect(conninfo(HOME)) as connection:
         seen = await connection.execute("SELECT namespace FROM namespaces")

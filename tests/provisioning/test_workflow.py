@@ -117,7 +117,7 @@ async def test_a_creation_is_given_up_when_trying_again_does_not_help(
     engine_in_skipped_time: WorkflowEnvironment,
 ) -> None:
     async with working(engine_in_skipped_time.client) as entities:
-        entities.world.faults[Step.REGISTER] = [ConnectionError("connection refused")] * 1000
+        entities.world.faults[Step.PROVE] = [ConnectionError("connection refused")] * 1000
         await _create(entities)
 
         await engine_in_skipped_time.sleep(timedelta(minutes=10))
