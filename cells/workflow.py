@@ -27,6 +27,8 @@ from controlplane.resource import Condition, ConditionStatus, set_condition
 OBSERVE_EVERY = timedelta(seconds=30)
 OBSERVE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_RETRY = RetryPolicy(maximum_attempts=3)
+PUBLISH_AFTER = timedelta(milliseconds=200)
+"""Changes come in bursts: one publication says them all, and nobody's reservation waits for it."""
 PUBLISH_TIMEOUT = timedelta(seconds=5)
 PUBLISH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=5))
 RESERVATION_LIFETIME = timedelta(minutes=15)
@@ -56,6 +58,7 @@ class CellWorkflow:
                 await self._observe()
             self._drop_lapsed_reservations()
             if self._state.revision != self._published_revision:
+                await workflow.sleep(PUBLISH_AFTER)
                 await self._publish()
             await self._wait_for_change()
         await workflow.wait_condition(workflow.all_handlers_finished)

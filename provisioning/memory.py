@@ -3,13 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from cells.ingress.records import CertificateFilter
 from cells.types import CellView, Reserve
 from controlplane.errors import no_capacity, rejected
 from controlplane.ids import database_role
+from provisioning.certificates import bundle
 from provisioning.ports import Incarnation
 from provisioning.types import (
     AdmissionFacts,
@@ -34,7 +35,7 @@ class MemoryWorld:
     full_cells: set[str] = field(default_factory=set)
     reservations: dict[str, str] = field(default_factory=dict)
     records: dict[str, tuple[str, DatabaseFacts]] = field(default_factory=dict)
-    issued: dict[str, CertificateFacts] = field(default_factory=dict)
+    issued: dict[str, tuple[str, CertificateFacts]] = field(default_factory=dict)
     registered: dict[str, RegistrationFacts] = field(default_factory=dict)
     admitted: dict[str, AdmissionFacts] = field(default_factory=dict)
     published: dict[str, DnsFacts] = field(default_factory=dict)
@@ -121,7 +122,10 @@ class MemoryCertificates:
     ) -> CertificateFacts:
         world, now = self.world, self.world.now()
         world.begin(Step.ISSUE_CERTIFICATE, target.namespace)
-        present = world.issued.get(target.namespace)
+        client_cas = bundle.check(client_ca, now)
+        uid, present = world.issued.get(target.namespace, (target.uid, None))
+        if uid != target.uid:
+            raise rejected(f"{server_name} has a certificate of another incarnation, {uid}")
         if present is None or present.not_after - now <= renew_before:
             world.calls["issued"] += 1
             present = CertificateFacts(
@@ -129,18 +133,23 @@ class MemoryCertificates:
                 fingerprint=_digest(target.uid, str(world.calls["issued"])),
                 not_before=now,
                 not_after=now + CERTIFICATE_LIFE,
-                client_ca_fingerprints=(_digest(client_ca),),
-                client_ca_not_after=now + timedelta(days=365),
+                client_ca_fingerprints=(),
+                client_ca_not_after=now,
             )
-            world.issued[target.namespace] = present
-        return present
+        facts = _with_client_cas(present, client_cas)
+        world.issued[target.namespace] = (target.uid, facts)
+        return facts
 
     async def destroy(self, target: Incarnation) -> None:
         self.world.begin_undo(Step.ISSUE_CERTIFICATE)
-        self.world.issued.pop(target.namespace, None)
+        if self.world.issued.get(target.namespace, ("",))[0] == target.uid:
+            del self.world.issued[target.namespace]
 
-    async def observe(self, target: Incarnation, client_ca: str) -> CertificateFacts | None:  # noqa: ARG002 - the port's
-        return self.world.issued.get(target.namespace)
+    async def observe(self, target: Incarnation, client_ca: str) -> CertificateFacts | None:
+        uid, facts = self.world.issued.get(target.namespace, ("", None))
+        if facts is None or uid != target.uid:
+            return None
+        return _with_client_cas(facts, bundle.check(client_ca, self.world.now()))
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,7 @@ class MemoryIngress:
         filters: tuple[CertificateFilter, ...],
     ) -> AdmissionFacts:
         self.world.begin(Step.ADMIT, target.namespace)
-        issued = self.world.issued[target.namespace]
+        _, issued = self.world.issued[target.namespace]
         facts = AdmissionFacts(_digest(server_name, client_ca, str(filters), issued.fingerprint))
         self.world.admitted[target.namespace] = facts
         return facts
@@ -221,7 +230,7 @@ class MemoryProber:
         assert server_name in world.published, "nobody is shown the way"
         assert target.namespace in world.admitted, "nobody is let in"
         assert target.namespace in world.registered, "there is nothing behind the ingress"
-        assert world.issued[target.namespace].fingerprint == certificate_fingerprint
+        assert world.issued[target.namespace][1].fingerprint == certificate_fingerprint
 
 
 @dataclass(frozen=True)
@@ -232,6 +241,14 @@ class MemoryNamespaceProjection:
         known = self.world.views.get(view.id)
         if known is None or known.revision < view.revision:
             self.world.views[view.id] = view
+
+
+def _with_client_cas(facts: CertificateFacts, client_cas: bundle.CaBundle) -> CertificateFacts:
+    return replace(
+        facts,
+        client_ca_fingerprints=client_cas.fingerprints,
+        client_ca_not_after=client_cas.not_after,
+    )
 
 
 def _digest(*parts: str) -> str:

@@ -30,6 +30,7 @@ from cells.types import (
 from controlplane.resource import Condition, ConditionStatus
 from controlplane.worker import build_workers
 from provisioning.activities import ProvisioningActivities
+from provisioning.certificates.x509 import new_ca
 from provisioning.client import NamespaceClient
 from provisioning.memory import (
     MemoryCertificates,
@@ -48,6 +49,7 @@ BIN = Path(sys.executable).parent
 REGION = "aws-us-east-1"
 CELL = "aws-us-east-1-c1"
 ZONE = "fleet.test"
+CLIENT_CA = new_ca("the tenant's CA", validity=timedelta(days=3650)).certificate_pem.decode()
 
 
 @dataclass
@@ -113,7 +115,7 @@ def cell_view(cell: str = CELL, spec: CellSpec | None = None, *, ready: bool = T
 
 
 def namespace_spec(region: str = REGION) -> NamespaceSpec:
-    return NamespaceSpec(region=region, retention=timedelta(days=30), client_ca="a CA bundle")
+    return NamespaceSpec(region=region, retention=timedelta(days=30), client_ca=CLIENT_CA)
 
 
 def memory_activities(world: MemoryWorld) -> ProvisioningActivities:

@@ -262,7 +262,7 @@ async def test_certificates_renew_and_credentials_rotate_by_the_entitys_own_time
         await eventually(lambda: _answer(lambda: _login(world) != first_login))
         assert world.issued[NAME] == first_certificate
 
-        renewal = first_certificate.not_after - RENEW_BEFORE
+        renewal = first_certificate[1].not_after - RENEW_BEFORE
         world.now = lambda: renewal
         await environment.sleep(renewal - start - ROTATE_EVERY)
         await eventually(lambda: _answer(lambda: world.issued[NAME] != first_certificate))
@@ -272,7 +272,7 @@ async def test_certificates_renew_and_credentials_rotate_by_the_entitys_own_time
             return (
                 seen.proof is not None
                 and seen.admission is not None
-                and seen.certificate == world.issued[NAME]
+                and seen.certificate == world.issued[NAME][1]
                 and seen.proof.digest == world.admitted[NAME].digest
             )
 

@@ -13,6 +13,7 @@ from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import FLEET_CA
 from provisioning.certificates.authority import FleetAuthority
 from provisioning.certificates.x509 import new_ca
+from provisioning.memory import MemoryCertificates, MemoryWorld
 from provisioning.ports import Certificates, Incarnation
 
 DAY = timedelta(days=1)
@@ -30,7 +31,11 @@ async def fleet_authority() -> Certificates:
     return FleetAuthority(secrets)
 
 
-@pytest.fixture(params=[fleet_authority])
+async def memory_certificates() -> Certificates:
+    return MemoryCertificates(MemoryWorld())
+
+
+@pytest.fixture(params=[fleet_authority, memory_certificates])
 async def certificates(request: pytest.FixtureRequest) -> Certificates:
     made: Certificates = await request.param()
     return made
