@@ -188,7 +188,9 @@ class CellWorkflow:
 
     async def _publish(self) -> None:
         view = self.describe()
-        await workflow.execute_local_activity_method(
+        # Not a local activity: after one, a replay may see another `workflow.now()` than the first
+        # execution did, and this workflow decides by the clock.
+        await workflow.execute_activity_method(
             CellActivities.publish_cell,
             view,
             start_to_close_timeout=PUBLISH_TIMEOUT,

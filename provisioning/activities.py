@@ -79,6 +79,13 @@ class ObserveNamespace:
 
 
 @dataclass(frozen=True)
+class Observation:
+    seen: ObservedNamespace
+    at: datetime
+    """By the engine's clock."""
+
+
+@dataclass(frozen=True)
 class ProvisioningActivities:
     zone: str
     fleet: Fleet
@@ -158,16 +165,17 @@ class ProvisioningActivities:
         await self.prober.prove(target, self._server_name(target), request.certificate_fingerprint)
 
     @activity.defn
-    async def observe_namespace(self, request: ObserveNamespace) -> ObservedNamespace:
+    async def observe_namespace(self, request: ObserveNamespace) -> Observation:
         """Return what is there of the namespace, looked up part by part."""
         target = request.target
-        return ObservedNamespace(
+        seen = ObservedNamespace(
             database=await self.databases.observe(target),
             certificate=await self.certificates.observe(target, request.client_ca),
             registration=await self.registrar.observe(target),
             admission=await self.ingress.observe(target),
             dns=await self.dns.observe(self._server_name(target)),
         )
+        return Observation(seen, activity.info().started_time)
 
     @activity.defn
     async def publish_namespace(self, view: NamespaceView) -> None:

@@ -12,6 +12,7 @@ from provisioning import plan
 from provisioning.activities import (
     Admit,
     IssueCertificate,
+    Observation,
     ObserveNamespace,
     Prove,
     ProvisioningActivities,
@@ -23,7 +24,6 @@ from provisioning.types import (
     NamespaceSpec,
     NamespaceState,
     NamespaceView,
-    ObservedNamespace,
     ProofFacts,
     Step,
 )
@@ -80,8 +80,12 @@ async def publish(view: NamespaceView) -> None:
     )
 
 
-async def observe(target: Incarnation, spec: NamespaceSpec) -> ObservedNamespace:
-    """Return what the world holds of the namespace."""
+async def observe(target: Incarnation, spec: NamespaceSpec) -> Observation:
+    """Return what the world holds of the namespace, and what time it is.
+
+    Decide by this time, not by `workflow.now()`: after local activities a replay may see another
+    one than the first execution did.
+    """
     return await workflow.execute_activity_method(
         ProvisioningActivities.observe_namespace,
         ObserveNamespace(target, spec.client_ca),

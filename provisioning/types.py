@@ -209,6 +209,8 @@ class NamespaceState:
     """Steps ever begun, in order: what an undo has to reach, whatever their outcome."""
     asked_cells: list[str] = field(default_factory=list)
     """Cells that were asked to hold capacity, whatever they answered."""
+    clock: datetime | None = None
+    """The time as of which steps are due: that of the creation, then of each look at the world."""
     failed_rounds: int = 0
     """How often in a row the steps failed: the pause before the next try grows with it."""
     failure: str = ""

@@ -64,7 +64,7 @@ class NamespaceWorkflow:
         self._journal = Journal(state)
         self._published_revision = 0
         self._tried_generation = 0
-        self._next_resync = workflow.now() + RESYNC_EVERY
+        self._resync_is_due = False
 
     @workflow.run
     async def run(self, _: NamespaceState) -> None:
@@ -94,7 +94,7 @@ class NamespaceWorkflow:
             return self.describe()
         state.uid = str(workflow.uuid4())
         state.spec = request.spec
-        state.created_at = now
+        state.created_at = state.clock = now
         state.generation = 1
         # Above every revision of an earlier namespace of this name, whatever became of it.
         state.revision = int(now.timestamp() * 1000)
@@ -154,10 +154,11 @@ class NamespaceWorkflow:
     async def _bring_about(self) -> None:
         """Take steps until the namespace is as wanted, or a step has to wait before a retry."""
         state, spec = self._state, self._spec()
-        if workflow.now() >= self._next_resync:
+        if self._resync_is_due:
             await self._resync(spec)
         while not self._is_unwanted():
-            due = plan.next_steps(spec, state.observed, workflow.now())
+            assert state.clock is not None, "a namespace begins with its creation"
+            due = plan.next_steps(spec, state.observed, state.clock)
             if not due:
                 await self._settle()
                 return
@@ -235,17 +236,20 @@ class NamespaceWorkflow:
         state.asked_cells = [target.cell]
 
     async def _resync(self, spec: NamespaceSpec) -> None:
-        """Look at the world again, and forget what is no longer true of it."""
-        self._next_resync = workflow.now() + RESYNC_EVERY
+        """Look at the world and the clock again, and forget what is no longer true."""
+        self._resync_is_due = False
         state = self._state
         if state.life != NamespaceLife.ACTIVE:
             return
-        with contextlib.suppress(ActivityError):  # What cannot be seen now is seen next time.
-            seen = await steps.observe(self._target(), spec)
-            remembered = plan.still_true(state.observed, seen)
-            if remembered != state.observed:
-                state.observed = remembered
-                self._journal.touch()
+        try:
+            observation = await steps.observe(self._target(), spec)
+        except ActivityError:  # What cannot be seen now is seen next time.
+            return
+        state.clock = observation.at
+        remembered = plan.still_true(state.observed, observation.seen)
+        if remembered != state.observed:
+            state.observed = remembered
+            self._journal.touch()
 
     # Ceasing to be: deleted, or undone because creation failed.
 
@@ -299,7 +303,7 @@ class NamespaceWorkflow:
         if self._state.observed.placement is None:
             return ()
         try:
-            return plan.leftovers(await steps.observe(self._target(), self._spec()))
+            return plan.leftovers((await steps.observe(self._target(), self._spec())).seen)
         except ActivityError:
             return (Step.WRITE_DATABASE,)
 
@@ -375,19 +379,22 @@ class NamespaceWorkflow:
         """Wait for a new wish, a step that is due, a retry or a reason to roll over."""
         if self._state.revision != self._published_revision:
             await self._publish()
-        with contextlib.suppress(TimeoutError):
+        try:
             await workflow.wait_condition(
                 lambda: self._has_news() or self._should_roll_over(), timeout=self._pause()
             )
+        except TimeoutError:
+            self._resync_is_due = True
 
     def _pause(self) -> timedelta:
+        """Return how long to wait for news; never nothing, so that waiting is always a timer."""
         if self._state.failed_rounds:
             doublings = min(self._state.failed_rounds - 1, 10)
             return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
-        until = self._next_resync
-        if due := plan.next_due(self._state.observed):
-            until = min(until, due)
-        return max(until - workflow.now(), timedelta(0))
+        due, clock = plan.next_due(self._state.observed), self._state.clock
+        if due is None or clock is None:
+            return RESYNC_EVERY
+        return max(min(due - clock, RESYNC_EVERY), FIRST_PAUSE)
 
     def _has_news(self) -> bool:
         return self._state.generation != self._tried_generation
