@@ -8,7 +8,7 @@ is a bug and stops the workflow task until a fix ships.
 from datetime import timedelta
 from enum import StrEnum
 
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
 
 class ErrorType(StrEnum):
@@ -21,7 +21,6 @@ class ErrorType(StrEnum):
     NO_CAPACITY = "NoCapacity"
     REJECTED = "Rejected"
     THROTTLED = "Throttled"
-    ROLLING_OVER = "RollingOver"
 
 
 def invalid_argument(message: str) -> ApplicationError:
@@ -55,12 +54,3 @@ def rejected(message: str) -> ApplicationError:
 def throttled(message: str, retry_after: timedelta) -> ApplicationError:
     """The other side asked us to wait."""
     return ApplicationError(message, type=ErrorType.THROTTLED, next_retry_delay=retry_after)
-
-
-def rolling_over() -> ApplicationError:
-    """The run is about to continue as new; the caller should ask again."""
-    return ApplicationError(
-        "the workflow is continuing as new",
-        type=ErrorType.ROLLING_OVER,
-        category=ApplicationErrorCategory.BENIGN,
-    )

@@ -185,8 +185,6 @@ class NamespaceLife(StrEnum):
 class NamespaceCondition(StrEnum):
     READY = "Ready"
     """Everything the spec asks for exists and was proven from outside."""
-    PLACED = "Placed"
-    """A cell was chosen and holds capacity for the namespace."""
 
 
 @dataclass

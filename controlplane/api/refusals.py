@@ -23,7 +23,6 @@ STATUS: dict[ErrorType, grpc.StatusCode] = {
     ErrorType.NO_CAPACITY: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ErrorType.REJECTED: grpc.StatusCode.FAILED_PRECONDITION,
     ErrorType.THROTTLED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ErrorType.ROLLING_OVER: grpc.StatusCode.UNAVAILABLE,
 }
 
 # As grpc-gateway maps them.

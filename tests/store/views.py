@@ -126,8 +126,8 @@ def namespace_view(
         modified_at=None,
         observed=ObservedNamespace(placement=placement, certificate=certificate),
         conditions={
-            NamespaceCondition.PLACED: Condition(
-                NamespaceCondition.PLACED, ConditionStatus.TRUE, "Placed", 1, NOW
+            NamespaceCondition.READY: Condition(
+                NamespaceCondition.READY, ConditionStatus.TRUE, "Proven", 1, NOW
             )
         },
         operations=operations,
