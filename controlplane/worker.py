@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import (
     UnsandboxedWorkflowRunner,
@@ -26,11 +25,18 @@ from cells.runtime.observer import AddressObserver
 from cells.types import CellView, Reserve
 from cells.workflow import CellWorkflow
 from controlplane.heartbeats import Heartbeats
+from controlplane.identity.cell_keys import GatekeeperKeys
+from controlplane.identity.distribution import KeyDistribution
+from controlplane.identity.outbox import Outbox
+from controlplane.identity.signing_keys import Signer
+from controlplane.payloads import data_converter
 from controlplane.queues import cells_queue, namespaces_queue
 from controlplane.secrets.file import FileSecretStore
+from controlplane.secrets.port import SecretStore
 from controlplane.settings import Settings
+from controlplane.store.client_certificates import RecordedClientCertificates
 from controlplane.store.directory import Directory
-from controlplane.store.pool import open_pool
+from controlplane.store.pool import Pool, database_conninfo, open_pool
 from controlplane.store.projections import Projections
 from provisioning.activities import ProvisioningActivities
 from provisioning.certificates.authority import FleetAuthority
@@ -69,7 +75,7 @@ class StoredFleet:
 async def connect_engine() -> Client:
     """Connect to the engine that Temporal's own client configuration names."""
     config = ClientConfig.load_client_connect_config()
-    return await Client.connect(**config, data_converter=pydantic_data_converter)
+    return await Client.connect(**config, data_converter=data_converter)
 
 
 def build_workers(
@@ -95,6 +101,7 @@ def build_workers(
         provisioning.write_database,
         provisioning.remove_database,
         provisioning.issue_certificate,
+        provisioning.issue_client_certificate,
         provisioning.destroy_certificate,
         provisioning.register,
         provisioning.deregister,
@@ -150,6 +157,9 @@ async def adapters(
         closing.push_async_callback(connections.close)
         ingress = GatekeeperIngress(directory, connections, secrets)
         closing.push_async_callback(ingress.close)
+        account_keys = await closing.enter_async_context(
+            _distributing_keys(settings, secrets, pool, connections)
+        )
         dns = Rfc2136Dns(settings.zone, settings.dns_servers, secrets)
         yield (
             CellActivities(AddressObserver(secrets), projections),
@@ -160,11 +170,36 @@ async def adapters(
                 certificates=FleetAuthority(secrets),
                 registrar=TemporalRegistrar(directory),
                 ingress=ingress,
+                account_keys=account_keys,
+                client_certificates=RecordedClientCertificates(pool),
                 dns=dns,
                 prober=EndpointProber(directory, secrets, dns.resolve),
                 projection=projections,
             ),
         )
+
+
+@asynccontextmanager
+async def _distributing_keys(
+    settings: Settings, secrets: SecretStore, pool: Pool, connections: CellConnections
+) -> AsyncIterator[KeyDistribution]:
+    """Tell the cells of the worker's regions of every change of API keys until the block ends."""
+    cells = GatekeeperKeys(Directory(pool), connections)
+    distribution = KeyDistribution(
+        pool,
+        Signer(secrets),
+        cells,
+        Outbox(pool, settings.regions),
+        await database_conninfo(settings, secrets),
+    )
+    following = asyncio.create_task(distribution.run())
+    try:
+        yield distribution
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+        await cells.close()
 
 
 async def run() -> None:

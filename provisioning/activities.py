@@ -5,14 +5,17 @@ from datetime import datetime, timedelta
 
 from temporalio import activity
 
-from cells.ingress.records import CertificateFilter
+from cells.ingress.records import AdmissionRules
 from cells.placement import Placement, explain_refusal, place
 from cells.types import Reserve
 from controlplane.errors import no_capacity
-from controlplane.ids import ingress_name, server_name
-from provisioning.plan import RENEW_BEFORE
+from controlplane.ids import account_of, ingress_name, server_name
+from provisioning.plan import RENEW_BEFORE, trust_basis
 from provisioning.ports import (
+    AccountKeys,
     Certificates,
+    ClientCertificates,
+    ClientTrust,
     Databases,
     Dns,
     Fleet,
@@ -32,6 +35,7 @@ from provisioning.types import (
     ObservedNamespace,
     RegistrationFacts,
     SearchAttributeType,
+    SigningRequest,
 )
 
 ENDPOINT_TTL = timedelta(seconds=15)
@@ -48,7 +52,22 @@ class WriteDatabase:
 @dataclass(frozen=True)
 class IssueCertificate:
     target: Incarnation
-    client_ca: str
+    trust: ClientTrust
+
+
+@dataclass(frozen=True)
+class IssueClientCertificateFor:
+    target: Incarnation
+    request: SigningRequest
+
+
+@dataclass(frozen=True)
+class FieldRename:
+    """The search attribute that lies in `field` is to be called `new`."""
+
+    field: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True)
@@ -56,13 +75,14 @@ class Register:
     target: Incarnation
     retention: timedelta
     search_attributes: dict[str, SearchAttributeType]
+    """As they are called after the renaming."""
+    rename: FieldRename | None = None
 
 
 @dataclass(frozen=True)
 class Admit:
     target: Incarnation
-    client_ca: str
-    filters: tuple[CertificateFilter, ...]
+    rules: AdmissionRules
     basis: str
 
 
@@ -70,12 +90,13 @@ class Admit:
 class Prove:
     target: Incarnation
     certificate_fingerprint: str
+    api_keys: bool
 
 
 @dataclass(frozen=True)
 class ObserveNamespace:
     target: Incarnation
-    client_ca: str
+    trust: ClientTrust
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,8 @@ class ProvisioningActivities:
     ingress: Ingress
     dns: Dns
     prober: Prober
+    account_keys: AccountKeys
+    client_certificates: ClientCertificates
     projection: NamespaceProjection
 
     @activity.defn
@@ -122,14 +145,25 @@ class ProvisioningActivities:
     @activity.defn
     async def issue_certificate(self, request: IssueCertificate) -> CertificateFacts:
         name = self._server_name(request.target)
-        return await self.certificates.ensure(request.target, name, request.client_ca, RENEW_BEFORE)
+        issued = await self.certificates.ensure(request.target, name, request.trust, RENEW_BEFORE)
+        return replace(issued, trust=trust_basis(request.trust))
+
+    @activity.defn
+    async def issue_client_certificate(self, request: IssueClientCertificateFor) -> None:
+        target, asked = request.target, request.request
+        issued = await self.certificates.sign(target, asked)
+        await self.client_certificates.record(target.namespace, target.uid, asked.operation, issued)
 
     @activity.defn
     async def destroy_certificate(self, target: Incarnation) -> None:
         await self.certificates.destroy(target)
+        await self.client_certificates.forget(target.namespace, target.uid)
 
     @activity.defn
     async def register(self, request: Register) -> RegistrationFacts:
+        rename = request.rename
+        if rename is not None:
+            await self.registrar.rename(request.target, rename.field, rename.old, rename.new)
         return await self.registrar.register(
             request.target, request.retention, request.search_attributes
         )
@@ -141,9 +175,9 @@ class ProvisioningActivities:
     @activity.defn
     async def admit(self, request: Admit) -> AdmissionFacts:
         target = request.target
-        admission = await self.ingress.admit(
-            target, self._server_name(target), request.client_ca, request.filters
-        )
+        if request.rules.api_keys:
+            await self.account_keys.ensure(target.cell, account_of(target.namespace))
+        admission = await self.ingress.admit(target, self._server_name(target), request.rules)
         return replace(admission, basis=request.basis)
 
     @activity.defn
@@ -153,16 +187,18 @@ class ProvisioningActivities:
     @activity.defn
     async def publish_dns(self, target: Incarnation) -> DnsFacts:
         alias_of = ingress_name(target.cell, self.zone)
-        return await self.dns.publish(self._server_name(target), alias_of, ENDPOINT_TTL)
+        return await self.dns.publish(self._server_name(target), alias_of, ENDPOINT_TTL, target.uid)
 
     @activity.defn
     async def withdraw_dns(self, target: Incarnation) -> None:
-        await self.dns.withdraw(self._server_name(target))
+        await self.dns.withdraw(self._server_name(target), target.uid)
 
     @activity.defn
     async def prove(self, request: Prove) -> None:
         target = request.target
-        await self.prober.prove(target, self._server_name(target), request.certificate_fingerprint)
+        await self.prober.prove(
+            target, self._server_name(target), request.certificate_fingerprint, request.api_keys
+        )
 
     @activity.defn
     async def observe_namespace(self, request: ObserveNamespace) -> Observation:
@@ -170,7 +206,7 @@ class ProvisioningActivities:
         target = request.target
         seen = ObservedNamespace(
             database=await self.databases.observe(target),
-            certificate=await self.certificates.observe(target, request.client_ca),
+            certificate=await self.certificates.observe(target, request.trust),
             registration=await self.registrar.observe(target),
             admission=await self.ingress.observe(target),
             dns=await self.dns.observe(self._server_name(target)),

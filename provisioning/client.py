@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio.client import (
     Client,
@@ -13,13 +14,29 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import UpdateMethodMultiParam
 
 from controlplane.errors import not_found
 from controlplane.ids import namespace_workflow_id
 from controlplane.queues import namespaces_queue
 from controlplane.updates import delivered, forget_failed_start
-from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceState, NamespaceView
+from provisioning.requests import Change
+from provisioning.types import (
+    CreateNamespace,
+    DeleteNamespace,
+    InspectNamespace,
+    IssueClientCertificate,
+    NamespaceState,
+    NamespaceView,
+    RenameSearchAttribute,
+    RevokeCertificate,
+    SetRequestLimit,
+    UpdateNamespace,
+    UpdateTags,
+)
 from provisioning.workflow import NamespaceWorkflow
+
+Request = TypeVar("Request", bound=Change | DeleteNamespace)
 
 # How soon another worker takes over from one that died in the middle of quick steps.
 TASK_TIMEOUT = timedelta(seconds=5)
@@ -41,21 +58,31 @@ class NamespaceClient:
         except WorkflowUpdateFailedError as error:
             raise _refusal(error) from None
 
+    async def update(self, namespace: str, request: UpdateNamespace) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.update, request)
+
+    async def rename_search_attribute(
+        self, namespace: str, request: RenameSearchAttribute
+    ) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.rename_search_attribute, request)
+
+    async def tag(self, namespace: str, request: UpdateTags) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.tag, request)
+
+    async def set_request_limit(self, namespace: str, request: SetRequestLimit) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.set_request_limit, request)
+
+    async def revoke(self, namespace: str, request: RevokeCertificate) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.revoke, request)
+
+    async def issue(self, namespace: str, request: IssueClientCertificate) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.issue, request)
+
+    async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.inspect, request)
+
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
-        """Ask for a namespace to go; return once that is durably recorded."""
-        handle = self.handle(namespace)
-        try:
-            return await delivered(
-                lambda: handle.execute_update(
-                    NamespaceWorkflow.delete, request, id=request.operation
-                )
-            )
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                raise not_found(f"namespace {namespace} not found") from None
-            raise
+        return await self._ask(namespace, NamespaceWorkflow.delete, request)
 
     async def describe(self, namespace: str) -> NamespaceView:
         return await self.handle(namespace).query(NamespaceWorkflow.describe)
@@ -64,6 +91,25 @@ class NamespaceClient:
         return self.temporal.get_workflow_handle_for(
             NamespaceWorkflow.run, namespace_workflow_id(namespace)
         )
+
+    async def _ask(
+        self,
+        namespace: str,
+        update: UpdateMethodMultiParam[[NamespaceWorkflow, Request], NamespaceView],
+        request: Request,
+    ) -> NamespaceView:
+        """Return once the request is durably recorded; one that was made before changes nothing."""
+        handle = self.handle(namespace)
+        try:
+            return await delivered(
+                lambda: handle.execute_update(update, request, id=request.operation)
+            )
+        except WorkflowUpdateFailedError as error:
+            raise _refusal(error) from None
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise not_found(f"namespace {namespace} not found") from None
+            raise
 
     async def _create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
         start = WithStartWorkflowOperation(

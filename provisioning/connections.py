@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from math import ceil
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -42,6 +44,25 @@ class CellConnections:
                     f"within {self._connect_within:g} s"
                 ) from error
             yield connection
+
+    async def refuses(self, cell: str, username: str, password: str) -> bool:
+        """Tell whether the cell's database calls the password wrong.
+
+        A login that is refused for another reason, such as too many sessions, proves nothing.
+        """
+        addresses = await self._directory.locate(cell)
+        try:
+            connection = await AsyncConnection.connect(
+                addresses.database,
+                user=username,
+                password=password,
+                connect_timeout=ceil(self._connect_within),
+            )
+        except psycopg.OperationalError as error:
+            # The library knows no code for what fails before there is a session.
+            return "password authentication failed" in str(error)
+        await connection.close()
+        return False
 
     async def close(self) -> None:
         """Close all connections; what still uses one keeps it until it is done."""

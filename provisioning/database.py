@@ -8,27 +8,23 @@ credential of before keeps access until the next rotation, so there is no gap.
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import LiteralString
 
 import psycopg
-from psycopg import AsyncConnection, sql
-from psycopg.rows import class_row
+from psycopg import AsyncConnection
 
 from controlplane.errors import rejected
-from controlplane.ids import database_role
 from controlplane.secrets.port import SecretStore, namespace_database
+from provisioning import database_records, database_roles
 from provisioning.connections import CellConnections
+from provisioning.database_records import Record
+from provisioning.database_roles import TenantRoles
 from provisioning.ports import Incarnation
 from provisioning.types import DatabaseFacts
 
 _PASSWORD_BYTES = 24
-_SESSIONS_PER_LOGIN = 8
-"""So that one namespace cannot use up its cell's connections."""
-_GOODBYE_MILLISECONDS = 2000
-"""How long to wait for a session of a removed namespace to end."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,10 @@ class Credential:
 
     username: str
     password: str = field(repr=False)
+
+    @classmethod
+    def new(cls, username: str) -> "Credential":
+        return cls(username, secrets.token_urlsafe(_PASSWORD_BYTES))
 
     def to_json(self) -> bytes:
         return json.dumps({"username": self.username, "password": self.password}).encode()
@@ -56,49 +56,55 @@ class PostgresDatabases:
 
     async def prepare(self, target: Incarnation, server_name: str) -> DatabaseFacts:
         async with self._alone_with(target) as connection:
-            record = await _read(connection, target)
+            record = await database_records.read(connection, target)
             if record is None:
+                await database_records.refuse_removed(connection, target)
                 return _facts(target, await self._create(connection, target, server_name))
-            _refuse_another(target, record)
-            recreated = await _ensure_roles(connection, record.role)
-            if record.login in recreated or await self._credential(target) is None:
-                record = await self._replace_credential(connection, target, record)
-            return _facts(target, record)
+            database_records.refuse_another(target, record)
+            return _facts(target, await self._mend(connection, target, record, server_name))
 
     async def rotate(self, target: Incarnation, replaces: datetime) -> DatabaseFacts:
         async with self._alone_with(target) as connection:
-            record = await _read(connection, target)
+            record = await database_records.read(connection, target)
             if record is None:
                 raise rejected(
                     f"cell {target.cell} has no record of namespace {target.namespace} "
                     "whose credential could be rotated"
                 )
-            _refuse_another(target, record)
+            database_records.refuse_another(target, record)
             if record.rotated_at == replaces:
-                record = await self._replace_credential(connection, target, record)
+                record = await self._replace_credential(connection, target, record.login)
             return _facts(target, record)
 
     async def remove(self, target: Incarnation) -> None:
+        roles = TenantRoles.of(target.namespace)
         async with self._alone_with(target) as connection:
-            record = await _read(connection, target)
+            record = await database_records.read(connection, target)
             if record is not None and record.uid != target.uid:
                 return
             # First, while the record still keeps others off: without it, the credential may
             # already be that of a namespace recreated under the same name.
             await self._secrets.delete(namespace_database(target.namespace))
             if record is not None:
-                await _shut_out(connection, record.role)
-                await _drop(connection, target, record.role)
+                with _administering(target):
+                    await database_roles.shut_out(connection, roles)
+            async with connection.transaction():
+                if record is not None:
+                    with _administering(target):
+                        await database_roles.drop(connection, roles.all)
+                await database_records.remove(connection, target)
 
     async def observe(self, target: Incarnation) -> DatabaseFacts | None:
         async with self._connections.to(target.cell) as connection:
-            record = await _read(connection, target)
+            record = await database_records.read(connection, target)
             if record is None or record.uid != target.uid:
                 return None
-            complete = set(_roles(record.role)) == await _existing_roles(connection, record.role)
-        if not complete or await self._credential(target) is None:
-            return None
-        return _facts(target, record)
+            roles = TenantRoles.of(target.namespace)
+            flaws = _record_flaws(record, roles)
+            flaws += map(str, await database_roles.flaws(connection, roles))
+            if not flaws:
+                flaws += await self._credential_flaws(connection, target, record)
+        return _facts(target, record, "; ".join(flaws))
 
     @contextlib.asynccontextmanager
     async def _alone_with(self, target: Incarnation) -> AsyncIterator[AsyncConnection]:
@@ -119,178 +125,126 @@ class PostgresDatabases:
 
     async def _create(
         self, connection: AsyncConnection, target: Incarnation, server_name: str
-    ) -> "_Record":
-        role = database_role(target.namespace)
-        first, _ = _logins(role)
-        credential = Credential(first, secrets.token_urlsafe(_PASSWORD_BYTES))
+    ) -> Record:
+        roles = TenantRoles.of(target.namespace)
+        credential = Credential.new(roles.logins[0])
         # Before the role gets it: when we die in between, nobody has used it yet and the next
         # call writes another.
         await self._secrets.put(namespace_database(target.namespace), credential.to_json())
-        try:
+        with _administering(target):
             async with connection.transaction():
-                record = await _write(
-                    connection,
-                    "INSERT INTO namespaces (namespace, uid, role, login, server_name)"
-                    " VALUES (%s, %s, %s, %s, %s) RETURNING uid, role, login, rotated_at",
-                    (target.namespace, target.uid, role, first, server_name),
+                record = await database_records.insert(
+                    connection, target, roles.group, credential.username, server_name
                 )
-                await _ensure_roles(connection, role)
-                await _let_in(connection, credential)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise rejected(
-                f"the database server of cell {target.cell} has a role {role} that is not the "
-                f"cell's own: {error.diag.message_primary}. Remove that role first"
-            ) from error
+                flaws = await database_roles.flaws(connection, roles)
+                await database_roles.mend(connection, roles, flaws)
+                await database_roles.let_in(connection, credential.username, credential.password)
         return record
 
+    async def _mend(
+        self,
+        connection: AsyncConnection,
+        target: Incarnation,
+        record: Record,
+        server_name: str,
+    ) -> Record:
+        """Make everything what it should be. A credential that is in use stays the same."""
+        roles = TenantRoles.of(target.namespace)
+        flaws = await database_roles.flaws(connection, roles)
+        if flaws:
+            with _administering(target):
+                await database_roles.mend(connection, roles, flaws)
+        if _record_flaws(record, roles) or record.server_name != server_name:
+            login = record.login if record.login in roles.logins else roles.logins[0]
+            record = await database_records.correct(
+                connection, target, roles.group, login, server_name
+            )
+        if not await self._credential_flaws(connection, target, record):
+            return record
+        credential = await self._credential(target)
+        if credential is None:
+            return await self._replace_credential(connection, target, record.login)
+        # Whoever has the secret must get in by it.
+        await database_roles.let_in(connection, credential.username, credential.password)
+        if record.login == credential.username:
+            return record
+        return await database_records.switch(connection, target, credential.username)
+
     async def _replace_credential(
-        self, connection: AsyncConnection, target: Incarnation, record: "_Record"
-    ) -> "_Record":
+        self, connection: AsyncConnection, target: Incarnation, login: str
+    ) -> Record:
         """Make the other login the current one, with a new password."""
-        first, second = _logins(record.role)
-        following = second if record.login == first else first
+        following = TenantRoles.of(target.namespace).following(login)
         credential = await self._credential(target)
         # It is the following one already when an earlier call died right after switching.
         # Clients use it by now: it must not change again.
         if credential is None or credential.username != following:
-            credential = Credential(following, secrets.token_urlsafe(_PASSWORD_BYTES))
-            await _let_in(connection, credential)
+            credential = Credential.new(following)
+            await database_roles.let_in(connection, credential.username, credential.password)
             await self._secrets.put(namespace_database(target.namespace), credential.to_json())
-        return await _write(
-            connection,
-            "UPDATE namespaces SET login = %s, rotated_at = now(), updated_at = now()"
-            " WHERE namespace = %s AND uid = %s RETURNING uid, role, login, rotated_at",
-            (following, target.namespace, target.uid),
-        )
+        return await database_records.switch(connection, target, following)
 
     async def _credential(self, target: Incarnation) -> Credential | None:
+        """Return the current credential; None also for what is none, or somebody else's."""
         value = await self._secrets.get(namespace_database(target.namespace))
-        return None if value is None else Credential.from_json(value)
+        try:
+            credential = None if value is None else Credential.from_json(value)
+        except (ValueError, KeyError, TypeError):
+            return None
+        logins = TenantRoles.of(target.namespace).logins
+        return credential if credential is not None and credential.username in logins else None
+
+    async def _credential_flaws(
+        self, connection: AsyncConnection, target: Incarnation, record: Record
+    ) -> list[str]:
+        """Return why nobody gets in as the record's login with the stored credential."""
+        credential = await self._credential(target)
+        if credential is None:
+            return [f"the secret store has no credential {namespace_database(target.namespace)}"]
+        if credential.username != record.login:
+            return [
+                f"the credential in the secret store is for {credential.username}, the record's "
+                f"login is {record.login}"
+            ]
+        if not await database_roles.may_log_in(connection, credential.username):
+            return [f"role {credential.username} may not log in"]
+        if await self._connections.refuses(target.cell, credential.username, credential.password):
+            return [
+                f"role {credential.username} has another password than that in the secret store"
+            ]
+        return []
 
 
-@dataclass(frozen=True)
-class _Record:
-    uid: str
-    role: str
-    login: str
-    rotated_at: datetime
-
-
-def _logins(role: str) -> tuple[str, str]:
-    return f"{role}:a", f"{role}:b"
-
-
-def _roles(role: str) -> tuple[str, str, str]:
-    return (*_logins(role), role)
-
-
-def _facts(target: Incarnation, record: _Record) -> DatabaseFacts:
+def _facts(target: Incarnation, record: Record, flaw: str = "") -> DatabaseFacts:
     return DatabaseFacts(
         role=record.role,
         credential=namespace_database(target.namespace),
         login=record.login,
         rotated_at=record.rotated_at,
+        flaw=flaw,
     )
 
 
-def _refuse_another(target: Incarnation, record: _Record) -> None:
-    if record.uid != target.uid:
+def _record_flaws(record: Record, roles: TenantRoles) -> list[str]:
+    """Return what the record says that it should not; its server name is the ingress's to see."""
+    flaws = []
+    if record.role != roles.group:
+        flaws.append(f"the record names the role {record.role}, not {roles.group}")
+    if record.login not in roles.logins:
+        flaws.append(f"the record names the login {record.login}, not {' or '.join(roles.logins)}")
+    return flaws
+
+
+@contextlib.contextmanager
+def _administering(target: Incarnation) -> Iterator[None]:
+    """Say what to do about a role that is beyond the control plane's own rights."""
+    try:
+        yield
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.DependentObjectsStillExist) as e:
+        names = ", ".join(TenantRoles.of(target.namespace).all)
         raise rejected(
-            f"cell {target.cell} has a record of namespace {target.namespace} with uid "
-            f"{record.uid}, not {target.uid}: delete that namespace first"
-        )
-
-
-async def _read(connection: AsyncConnection, target: Incarnation) -> _Record | None:
-    cursor = connection.cursor(row_factory=class_row(_Record))
-    await cursor.execute(
-        "SELECT uid, role, login, rotated_at FROM namespaces WHERE namespace = %s",
-        (target.namespace,),
-    )
-    return await cursor.fetchone()
-
-
-async def _write(
-    connection: AsyncConnection, statement: LiteralString, values: tuple[str, ...]
-) -> _Record:
-    cursor = connection.cursor(row_factory=class_row(_Record))
-    await cursor.execute(statement, values)
-    written = await cursor.fetchone()
-    if written is None:
-        raise LookupError("the namespace's record was removed by hand while it was worked on")
-    return written
-
-
-async def _existing_roles(connection: AsyncConnection, role: str) -> set[str]:
-    cursor = await connection.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(_roles(role)),)
-    )
-    return {row[0] for row in await cursor.fetchall()}
-
-
-async def _ensure_roles(connection: AsyncConnection, role: str) -> set[str]:
-    """Create what is missing of the namespace's roles, letting nobody in, and return its names."""
-    missing = set(_roles(role)) - await _existing_roles(connection, role)
-    if role in missing:
-        tenants = f"tenants:{connection.info.dbname}"
-        await connection.execute(
-            sql.SQL("CREATE ROLE {} NOLOGIN IN ROLE {}").format(
-                sql.Identifier(role), sql.Identifier(tenants)
-            )
-        )
-    for login in _logins(role):
-        if login in missing:
-            await connection.execute(
-                sql.SQL("CREATE ROLE {} NOLOGIN CONNECTION LIMIT {}").format(
-                    sql.Identifier(login), sql.Literal(_SESSIONS_PER_LOGIN)
-                )
-            )
-    if missing:
-        await connection.execute(
-            sql.SQL("GRANT {} TO {}").format(
-                sql.Identifier(role), sql.SQL(", ").join(map(sql.Identifier, _logins(role)))
-            )
-        )
-    return missing
-
-
-async def _let_in(connection: AsyncConnection, credential: Credential) -> None:
-    # Hashed here: the server's log and statistics never see the password.
-    verifier = connection.pgconn.encrypt_password(
-        credential.password.encode(), credential.username.encode(), b"scram-sha-256"
-    )
-    await connection.execute(
-        sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-            sql.Identifier(credential.username), sql.Literal(verifier.decode())
-        )
-    )
-
-
-async def _shut_out(connection: AsyncConnection, role: str) -> None:
-    """Let no session of the namespace begin any more. Committed before the open ones are ended."""
-    existing = await _existing_roles(connection, role)
-    for login in _logins(role):
-        if login in existing:
-            await connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(login)))
-
-
-async def _drop(connection: AsyncConnection, target: Incarnation, role: str) -> None:
-    """End the namespace's sessions; remove its record, its roles and all that they own."""
-    roles = sorted(await _existing_roles(connection, role))
-    async with connection.transaction():
-        if roles:
-            names = sql.SQL(", ").join(sql.Identifier(name) for name in roles)
-            # One who may create roles may administer them, but needs to be a member of them to
-            # end their sessions and drop what they own (a large object, say).
-            await connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(names))
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
-                " WHERE usename = ANY(%s)",
-                (_GOODBYE_MILLISECONDS, roles),
-            )
-            await connection.execute(sql.SQL("DROP OWNED BY {}").format(names))
-            await connection.execute(sql.SQL("DROP ROLE {}").format(names))
-        await connection.execute(
-            "DELETE FROM namespaces WHERE namespace = %s AND uid = %s",
-            (target.namespace, target.uid),
-        )
+            f"a role of namespace {target.namespace} in cell {target.cell} is not the cell's own "
+            f"any more: {e.diag.message_primary}"
+            f"{f' ({e.diag.message_detail})' if e.diag.message_detail else ''}. Look at {names} "
+            "as a superuser, and remove what is not to be"
+        ) from e

@@ -8,6 +8,10 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
 from provisioning.certificates.x509 import CertificateAndKey
 
 _ANSWER_SECONDS = 5.0
@@ -68,6 +72,32 @@ async def knock(endpoint: Endpoint, context: ssl.SSLContext) -> Answer | None:
             return await _speak(endpoint, context, connection)
     except TimeoutError:
         raise TimeoutError(f"no answer within {_ANSWER_SECONDS:g} s") from None
+
+
+async def call_as_stranger(
+    endpoint: Endpoint, roots: bytes, client: CertificateAndKey | None
+) -> grpc.StatusCode:
+    """Return how the endpoint answers a request for nothing in particular, made without an API key.
+
+    UNAVAILABLE is also what a client hears that is turned away, or that does not trust the server.
+    """
+    credentials = grpc.ssl_channel_credentials(
+        roots,
+        None if client is None else client.key_pem,
+        None if client is None else client.certificate_pem,
+    )
+    options = [
+        ("grpc.ssl_target_name_override", endpoint.server_name),
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.enable_http_proxy", 0),
+    ]
+    async with grpc.aio.secure_channel(endpoint.address, credentials, options) as channel:
+        ask = HealthStub(channel).Check
+        try:
+            await ask(HealthCheckRequest(), timeout=_ANSWER_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
 
 
 async def _connect(endpoint: Endpoint) -> socket.socket:

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from cells.ingress.gatekeeper.decoding import decode_record
-from cells.ingress.records import CertificateFilter, IngressRecord, loaded_service
+from cells.ingress.records import AdmissionRules, IngressRecord, loaded_service
 from cells.ingress.sealing import SealBroken, open_sealed, private_key_context, seal
 from controlplane.errors import rejected
 from controlplane.secrets.port import SecretStore, cell_sealing_key, namespace_certificate
@@ -58,8 +58,7 @@ class GatekeeperIngress:
         self,
         target: Incarnation,
         server_name: str,
-        client_ca: str,
-        filters: tuple[CertificateFilter, ...],
+        rules: AdmissionRules,
     ) -> AdmissionFacts:
         chain, key = await self._certificate(target)
         sealing_key = await self._sealing_key(target)
@@ -69,8 +68,7 @@ class GatekeeperIngress:
             uid=target.uid,
             server_name=server_name,
             admitted=True,
-            client_ca=client_ca,
-            certificate_filters=filters,
+            rules=rules,
             certificate_chain=chain,
             sealed_key=seal(sealing_key, key, context),
         )
@@ -89,7 +87,7 @@ class GatekeeperIngress:
             if present.digest != wanted.digest or not _opens(present, sealing_key, key):
                 await _write(connection, wanted)
         await self._wait(target, wanted.digest, enforced=True)
-        return AdmissionFacts(wanted.digest)
+        return AdmissionFacts(wanted.digest, parts=wanted.parts)
 
     async def dismiss(self, target: Incarnation) -> None:
         async with self._connections.to(target.cell) as connection:
@@ -104,8 +102,7 @@ class GatekeeperIngress:
         emptied = replace(
             present,
             admitted=False,
-            client_ca="",
-            certificate_filters=(),
+            rules=AdmissionRules(),
             certificate_chain="",
             sealed_key=b"",
         )
@@ -117,7 +114,7 @@ class GatekeeperIngress:
             present = await _read(connection, target)
         if present is None or present.uid != target.uid or not present.admitted:
             return None
-        return AdmissionFacts(present.digest)
+        return AdmissionFacts(present.digest, parts=present.parts)
 
     async def _certificate(self, target: Incarnation) -> tuple[str, bytes]:
         """Return the endpoint's certificate chain and its private key, both PEM."""
@@ -188,8 +185,9 @@ def _opens(record: IngressRecord, sealing_key: bytes, key: bytes) -> bool:
 async def _read(connection: AsyncConnection, target: Incarnation) -> IngressRecord | None:
     cursor = connection.cursor(row_factory=dict_row)
     await cursor.execute(
-        "SELECT namespace, uid, server_name, admitted, client_ca, certificate_filters,"
-        " certificate_chain, sealed_key FROM namespaces WHERE namespace = %s",
+        "SELECT namespace, uid, server_name, admitted, client_ca, certificate_filters, api_keys,"
+        " revoked_serials, requests_per_second, certificate_chain, sealed_key"
+        " FROM namespaces WHERE namespace = %s",
         (target.namespace,),
     )
     row = await cursor.fetchone()
@@ -198,15 +196,20 @@ async def _read(connection: AsyncConnection, target: Incarnation) -> IngressReco
 
 async def _write(connection: AsyncConnection, record: IngressRecord) -> None:
     """Replace what the record says, unless it has become another incarnation's."""
+    rules = record.rules
     cursor = await connection.execute(
         "UPDATE namespaces SET server_name = %s, admitted = %s, client_ca = %s,"
-        " certificate_filters = %s, certificate_chain = %s, sealed_key = %s, updated_at = now()"
+        " certificate_filters = %s, api_keys = %s, revoked_serials = %s,"
+        " requests_per_second = %s, certificate_chain = %s, sealed_key = %s, updated_at = now()"
         " WHERE namespace = %s AND uid = %s",
         (
             record.server_name,
             record.admitted,
-            record.client_ca,
-            Jsonb([asdict(wanted) for wanted in record.certificate_filters]),
+            rules.client_ca,
+            Jsonb([asdict(wanted) for wanted in rules.certificate_filters]),
+            rules.api_keys,
+            Jsonb(list(rules.revoked_serials)),
+            rules.requests_per_second,
             record.certificate_chain,
             record.sealed_key,
             record.namespace,

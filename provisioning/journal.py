@@ -1,14 +1,19 @@
-"""What is said of a namespace while it is worked on: operations, their steps, its condition. Pure.
+"""What is said of a namespace while it is worked on: operations, conditions, decisions. Pure.
 
 Everything here changes the entity's state and nothing else; what to do is decided elsewhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane.resource import Condition, ConditionStatus, set_condition
+from provisioning.plan import Validity
 from provisioning.types import (
+    Decision,
+    DecisionKind,
+    Difference,
+    Inspection,
     NamespaceCondition,
     NamespaceSpec,
     NamespaceState,
@@ -22,6 +27,8 @@ from provisioning.types import (
 )
 
 OPERATIONS_KEPT = 10
+"""How many finished operations a namespace remembers."""
+DECISIONS_KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -49,38 +56,121 @@ class Journal:
         return any(known.id == operation for known in self.state.operations)
 
     def open(self, operation: str, kind: OperationKind, now: datetime) -> None:
-        opened = Operation(operation, kind, OperationState.PENDING, now)
-        self.state.operations = [*self.state.operations, opened][-OPERATIONS_KEPT:]
+        """Note a change that was accepted: the present generation has it in it."""
+        opened = Operation(
+            operation, kind, OperationState.PENDING, now, generation=self.state.generation
+        )
+        self.state.operations = [*self.state.operations, opened]
         self.touch()
 
     def close(
-        self, kind: OperationKind, state: OperationState, now: datetime, reason: str = ""
+        self,
+        operations: Collection[str],
+        state: OperationState,
+        now: datetime,
+        reason: str = "",
     ) -> None:
-        """Close the open operations of one kind."""
-        self.state.operations = [
-            closed(op, state, now, reason) if op.kind == kind and is_open(op) else op
+        """Close those of the operations that are open."""
+        for op in self.state.operations:
+            if op.id in operations and is_open(op):
+                outcome = f"{op.kind} {state}"
+                self.decide(
+                    DecisionKind.FINISHED,
+                    f"{outcome}: {reason}" if reason else outcome,
+                    now,
+                    operation=op.id,
+                    before=op.state,
+                    after=state,
+                )
+        self.note(operations, lambda op: closed(op, state, now, reason) if is_open(op) else op)
+
+    def open_operations(self, *kinds: OperationKind, up_to: int | None = None) -> tuple[str, ...]:
+        """Return the ids of the open operations of these kinds (all, if none is named), as far as
+        they are part of the generation `up_to`."""
+        return tuple(
+            op.id
             for op in self.state.operations
-        ]
+            if is_open(op)
+            and (not kinds or op.kind in kinds)
+            and (up_to is None or op.generation <= up_to)
+        )
+
+    def note(self, operations: Collection[str], change: Callable[[Operation], Operation]) -> None:
+        """Change some operations, if there are any to change."""
+        if operations:
+            self.state.operations = [
+                change(op) if op.id in operations else op for op in self.state.operations
+            ]
+            self.touch()
+
+    def decide(
+        self,
+        kind: DecisionKind,
+        message: str,
+        now: datetime,
+        *,
+        operation: str = "",
+        before: str = "",
+        after: str = "",
+    ) -> None:
+        """Note what the entity decided."""
+        self.state.decided += 1
+        decision = Decision(self.state.decided, now, kind, message, operation, before, after)
+        self.state.decisions = [*self.state.decisions, decision]
         self.touch()
 
-    def current(self) -> str | None:
-        """Return the operation that steps are taken for; renewals and repairs have none."""
-        operations = self.state.operations
-        return operations[-1].id if operations and is_open(operations[-1]) else None
-
-    def note(self, operation: str | None, change: Callable[[Operation], Operation]) -> None:
-        """Change one operation, if there is one to change."""
-        self.state.operations = [
-            change(op) if op.id == operation else op for op in self.state.operations
+    def forget_published(self, view: NamespaceView) -> None:
+        """Let go of what is old and in a view that others can read by now."""
+        known = {op.id for op in view.operations if not is_open(op)}
+        finished = [op.id for op in self.state.operations if op.id in known]
+        old = set(finished[:-OPERATIONS_KEPT])
+        self.state.operations = [op for op in self.state.operations if op.id not in old]
+        told = view.decisions[-1].number if view.decisions else 0
+        self.state.decisions = [
+            decision
+            for decision in self.state.decisions
+            if decision.number > min(told, self.state.decided - DECISIONS_KEPT)
         ]
-        self.touch()
 
     def report_ready(self, now: datetime) -> None:
-        self._report(ConditionStatus.TRUE, "Proven", now)
+        self._report(NamespaceCondition.READY, ConditionStatus.TRUE, "Proven", now)
 
     def report_failure(self, failures: Sequence[Failure], now: datetime) -> None:
         message = "; ".join(str(failure) for failure in failures)
-        self._report(ConditionStatus.FALSE, "StepFailed", now, message)
+        self._report(NamespaceCondition.READY, ConditionStatus.FALSE, "StepFailed", now, message)
+
+    def report_validity(self, found: Sequence[Validity], now: datetime) -> None:
+        for validity in found:
+            self._report(
+                validity.condition, validity.status, validity.reason, now, validity.message
+            )
+
+    def report_inspection(self, differences: tuple[Difference, ...], now: datetime) -> None:
+        """Note what a look at the world found."""
+        self.state.inspection = Inspection(now, differences)
+        if not differences:
+            self._report(NamespaceCondition.IN_SYNC, ConditionStatus.TRUE, "AsMade", now)
+            return
+        message = told(differences)
+        self._report(NamespaceCondition.IN_SYNC, ConditionStatus.FALSE, "DriftFound", now, message)
+        self.decide(DecisionKind.DRIFT_FOUND, message, now)
+
+    def report_blindness(self, reason: str, now: datetime) -> None:
+        """Note that the world could not be looked at."""
+        self._report(NamespaceCondition.IN_SYNC, ConditionStatus.UNKNOWN, "CannotLook", now, reason)
+
+    def report_repaired(self, now: datetime) -> None:
+        """Note that what the last look found is mended, if there was anything."""
+        condition = self.state.conditions.get(NamespaceCondition.IN_SYNC)
+        if condition is not None and condition.status == ConditionStatus.FALSE:
+            self._report(
+                NamespaceCondition.IN_SYNC,
+                ConditionStatus.TRUE,
+                "Repaired",
+                now,
+                condition.message,
+            )
+            self.decide(DecisionKind.DRIFT_REPAIRED, condition.message, now)
 
     def view(self, spec: NamespaceSpec, created_at: datetime) -> NamespaceView:
         """Return what others see."""
@@ -97,26 +187,43 @@ class Journal:
             observed=state.observed,
             conditions=state.conditions,
             operations=tuple(state.operations),
+            quiet_changes=state.quiet_changes,
+            policy=state.policy,
+            tags=state.tags,
+            inspection=state.inspection,
+            decisions=tuple(state.decisions),
         )
 
     def _report(
-        self, status: ConditionStatus, reason: str, now: datetime, message: str = ""
+        self,
+        condition: NamespaceCondition,
+        status: ConditionStatus,
+        reason: str,
+        now: datetime,
+        message: str = "",
     ) -> None:
-        ready = Condition(
-            type=NamespaceCondition.READY,
+        new = Condition(
+            type=condition,
             status=status,
             reason=reason,
             observed_generation=self.state.generation,
             last_transition_time=now,
             message=message,
         )
-        conditions = set_condition(self.state.conditions, ready)
+        conditions = set_condition(self.state.conditions, new)
         if conditions != self.state.conditions:
             self.state.conditions = conditions
             self.touch()
 
 
 FINISHED = (OperationState.FULFILLED, OperationState.FAILED, OperationState.CANCELLED)
+
+
+def told(differences: Sequence[Difference]) -> str:
+    """Say what differs, on one line."""
+    return "; ".join(
+        f"{found.step}: {found.what} is {found.found}, not {found.wanted}" for found in differences
+    )
 
 
 def is_open(operation: Operation) -> bool:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cells.ingress.records import CertificateFilter
+from cells.ingress.records import AdmissionRules
 from cells.types import CellAddresses, CellView, Reserve
 from provisioning.types import (
     AdmissionFacts,
     CertificateFacts,
+    ClientCertificate,
     DatabaseFacts,
     DnsFacts,
     NamespaceView,
     RegistrationFacts,
     SearchAttributeType,
+    SigningRequest,
 )
 
 
@@ -53,7 +55,10 @@ class Databases(Protocol):
     """A namespace's record and role in its cell's database."""
 
     async def prepare(self, target: Incarnation, server_name: str) -> DatabaseFacts:
-        """Create the record (admitting nobody), the role and its first credential."""
+        """Create the record (admitting nobody), the role and its first credential.
+
+        Where they exist already, whatever of them differs from what it should be is mended.
+        """
         ...
 
     async def rotate(self, target: Incarnation, replaces: datetime) -> DatabaseFacts:
@@ -71,20 +76,39 @@ class Databases(Protocol):
     async def observe(self, target: Incarnation) -> DatabaseFacts | None: ...
 
 
+@dataclass(frozen=True)
+class ClientTrust:
+    """Whose client certificates a namespace takes."""
+
+    client_ca: str
+    """PEM: the caller's CA bundle, or empty."""
+    managed_ca: bool
+    """Whether a CA is kept for the namespace."""
+
+
 class Certificates(Protocol):
-    """The endpoint's server certificate and the checks on the caller's CA bundle."""
+    """The endpoint's server certificate, the checks on the caller's CA bundle, the managed CA."""
 
     async def ensure(
-        self, target: Incarnation, server_name: str, client_ca: str, renew_before: timedelta
+        self, target: Incarnation, server_name: str, trust: ClientTrust, renew_before: timedelta
     ) -> CertificateFacts:
-        """Issue a certificate, unless the present one is good for longer than `renew_before`."""
+        """Issue a certificate, unless the present one is good for longer than `renew_before`.
+
+        With `managed_ca`, make the namespace's CA unless it has one; it stays until `destroy`, so
+        that switching it off and on again keeps the clients it has.
+        """
+        ...
+
+    async def sign(self, target: Incarnation, request: SigningRequest) -> ClientCertificate:
+        """Issue a client certificate by the managed CA, the same one (serial, validity) every
+        time for one request. `certificates.requests.check` says what cannot be signed."""
         ...
 
     async def destroy(self, target: Incarnation) -> None:
-        """Forget certificate and key."""
+        """Forget certificate and key, and the managed CA."""
         ...
 
-    async def observe(self, target: Incarnation, client_ca: str) -> CertificateFacts | None: ...
+    async def observe(self, target: Incarnation, trust: ClientTrust) -> CertificateFacts | None: ...
 
 
 class Registrar(Protocol):
@@ -99,6 +123,11 @@ class Registrar(Protocol):
         """Register the namespace, global from birth; change what differs."""
         ...
 
+    async def rename(self, target: Incarnation, field: str, old: str, new: str) -> None:
+        """Call a search attribute `new` that was `old`; `field` is where the visibility store
+        keeps it, so that a call which died halfway is completed by the next one."""
+        ...
+
     async def deregister(self, target: Incarnation) -> None: ...
 
     async def observe(self, target: Incarnation) -> RegistrationFacts | None: ...
@@ -111,8 +140,7 @@ class Ingress(Protocol):
         self,
         target: Incarnation,
         server_name: str,
-        client_ca: str,
-        filters: tuple[CertificateFilter, ...],
+        rules: AdmissionRules,
     ) -> AdmissionFacts:
         """Open the endpoint, and return once the gatekeeper enforces exactly this."""
         ...
@@ -127,13 +155,17 @@ class Ingress(Protocol):
 class Dns(Protocol):
     """The endpoint's name in the fleet's zone."""
 
-    async def publish(self, name: str, target: str, ttl: timedelta) -> DnsFacts:
+    async def publish(self, name: str, target: str, ttl: timedelta, uid: str) -> DnsFacts:
         """Publish `name` as an alias of `target`; return once every authoritative server says so,
-        with the TTL asked for and without a stale denial."""
+        with the TTL asked for and without a stale denial.
+
+        From then on the name is that of the incarnation `uid`: no other one's calls change it.
+        """
         ...
 
-    async def withdraw(self, name: str) -> None:
-        """Remove the name; return once every authoritative server denies it."""
+    async def withdraw(self, name: str, uid: str) -> None:
+        """Remove the name, unless it is another incarnation's; return once every authoritative
+        server denies it."""
         ...
 
     async def observe(self, name: str) -> DnsFacts | None: ...
@@ -141,13 +173,32 @@ class Dns(Protocol):
 
 class Prober(Protocol):
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str
+        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
     ) -> None:
         """Raise unless the endpoint does what it should, seen from outside.
 
         The TLS handshake shows the right certificate; a client without a certificate and one with
-        a foreign certificate are refused; a canary workflow completes.
+        a foreign certificate are refused, where `api_keys` get in each of their requests; a canary
+        workflow completes.
         """
+        ...
+
+
+class AccountKeys(Protocol):
+    async def ensure(self, cell: str, account: str) -> None:
+        """Return once the cell's gatekeeper knows the account's API keys as they are now."""
+        ...
+
+
+class ClientCertificates(Protocol):
+    async def record(
+        self, namespace: str, uid: str, operation: str, issued: ClientCertificate
+    ) -> None:
+        """Make the certificate readable; the first one recorded for an operation stays."""
+        ...
+
+    async def forget(self, namespace: str, uid: str) -> None:
+        """Remove what was recorded of the incarnation's certificates."""
         ...
 
 

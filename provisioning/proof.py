@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cache
 
+import grpc
+
 from cells.ingress.gatekeeper.authorizer import prober_identity
 from controlplane.secrets.port import FLEET_CA, PROBER_CA, SecretStore
 from provisioning.canary import fly_canary
 from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_ca
-from provisioning.handshake import Endpoint, client_context, knock
+from provisioning.handshake import Endpoint, call_as_stranger, client_context, knock
 from provisioning.ports import CellDirectory, Incarnation
 
 _PROBER_VALIDITY = timedelta(minutes=5)
@@ -36,7 +38,7 @@ class EndpointProber:
         self._resolve = resolve
 
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str
+        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
     ) -> None:
         endpoint = await self._locate(target, server_name)
         roots = (await self._authority(FLEET_CA)).certificate_pem
@@ -46,10 +48,11 @@ class EndpointProber:
             uris=(prober_identity(target.namespace),),
             validity=_PROBER_VALIDITY,
         )
+        turned_away = _refuses_requests if api_keys else _refuses
         checks = {
             "its certificate": _shows(endpoint, roots, prober, certificate_fingerprint),
-            "a client without a certificate": _refuses(endpoint, roots, None),
-            "a client with a foreign certificate": _refuses(endpoint, roots, _foreign()),
+            "a client without a certificate": turned_away(endpoint, roots, None),
+            "a client with a foreign certificate": turned_away(endpoint, roots, _foreign()),
             "a canary workflow": fly_canary(endpoint, target.namespace, target.uid, roots, prober),
         }
         outcomes = await asyncio.gather(*checks.values(), return_exceptions=True)
@@ -86,6 +89,15 @@ async def _shows(
 async def _refuses(endpoint: Endpoint, roots: bytes, stranger: CertificateAndKey | None) -> None:
     if await knock(endpoint, client_context(roots, stranger)) is not None:
         raise ProofFailed("it is let in")
+
+
+async def _refuses_requests(
+    endpoint: Endpoint, roots: bytes, stranger: CertificateAndKey | None
+) -> None:
+    """Where API keys get in, a stranger may connect: what is refused is whatever it asks then."""
+    answer = await call_as_stranger(endpoint, roots, stranger)
+    if answer is not grpc.StatusCode.UNAUTHENTICATED:
+        raise ProofFailed(f"its request without an API key is answered {answer.name}")
 
 
 @cache

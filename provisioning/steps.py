@@ -11,7 +11,9 @@ from cells.placement import Placement
 from provisioning import plan
 from provisioning.activities import (
     Admit,
+    FieldRename,
     IssueCertificate,
+    IssueClientCertificateFor,
     Observation,
     ObserveNamespace,
     Prove,
@@ -19,12 +21,13 @@ from provisioning.activities import (
     Register,
     WriteDatabase,
 )
+from provisioning.plan import Wanted
 from provisioning.ports import Incarnation
 from provisioning.types import (
-    NamespaceSpec,
     NamespaceState,
     NamespaceView,
     ProofFacts,
+    SigningRequest,
     Step,
 )
 
@@ -80,7 +83,7 @@ async def publish(view: NamespaceView) -> None:
     )
 
 
-async def observe(target: Incarnation, spec: NamespaceSpec) -> Observation:
+async def observe(target: Incarnation, wanted: Wanted) -> Observation:
     """Return what the world holds of the namespace, and what time it is.
 
     Decide by this time, not by `workflow.now()`: after local activities a replay may see another
@@ -88,12 +91,21 @@ async def observe(target: Incarnation, spec: NamespaceSpec) -> Observation:
     """
     return await workflow.execute_activity_method(
         ProvisioningActivities.observe_namespace,
-        ObserveNamespace(target, spec.client_ca),
+        ObserveNamespace(target, wanted.trust),
         **PATIENT,
     )
 
 
-async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: NamespaceState) -> None:
+async def issue_client_certificate(target: Incarnation, request: SigningRequest) -> None:
+    """Have the managed CA sign a client's certificate, for its owner to fetch."""
+    await workflow.execute_activity_method(
+        ProvisioningActivities.issue_client_certificate,
+        IssueClientCertificateFor(target, request),
+        **PATIENT,
+    )
+
+
+async def take(step: Step, target: Incarnation, wanted: Wanted, state: NamespaceState) -> None:
     """Take a step in the cell that was selected, and note in `state` what it brought about.
 
     Steps run side by side, so each reads what the others wrote only after its own await.
@@ -112,22 +124,17 @@ async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: Name
         case Step.ISSUE_CERTIFICATE:
             certificate = await workflow.execute_local_activity_method(
                 ProvisioningActivities.issue_certificate,
-                IssueCertificate(target, spec.client_ca),
+                IssueCertificate(target, wanted.trust),
                 **QUICK,
             )
             state.observed = replace(state.observed, certificate=certificate)
         case Step.REGISTER:
-            registration = await workflow.execute_local_activity_method(
-                ProvisioningActivities.register,
-                Register(target, spec.retention, spec.search_attributes),
-                **QUICK,
-            )
-            state.observed = replace(state.observed, registration=registration)
+            await _register(target, wanted, state)
         case Step.ADMIT:
-            basis = plan.admission_basis(spec, state.observed)
+            basis = plan.admission_basis(wanted, state.observed)
             admission = await workflow.execute_local_activity_method(
                 ProvisioningActivities.admit,
-                Admit(target, spec.client_ca, spec.certificate_filters, basis),
+                Admit(target, plan.admission_rules(wanted, state.observed), basis),
                 **QUICK,
             )
             state.observed = replace(state.observed, admission=admission)
@@ -141,10 +148,35 @@ async def take(step: Step, target: Incarnation, spec: NamespaceSpec, state: Name
             assert issued is not None, "what is proven was issued before"
             assert admitted is not None, "what is proven was admitted before"
             await workflow.execute_activity_method(
-                ProvisioningActivities.prove, Prove(target, issued.fingerprint), **PATIENT
+                ProvisioningActivities.prove,
+                Prove(target, issued.fingerprint, wanted.spec.api_keys),
+                **PATIENT,
             )
             proof = ProofFacts(admitted.digest, workflow.now())
             state.observed = replace(state.observed, proof=proof)
+
+
+async def _register(target: Incarnation, wanted: Wanted, state: NamespaceState) -> None:
+    """Register the namespace; then rename its search attributes, one at a time.
+
+    A renaming waits until the history says in which field the attribute lies: by the field a
+    repeated one knows what the first has done, when nothing is left under the old name.
+    """
+    registered = state.observed.registration
+    fields = {} if registered is None else registered.fields
+    left = wanted.renames
+    rename = None
+    if left and left[0].old in fields:
+        rename = FieldRename(fields[left[0].old], left[0].old, left[0].new)
+        left = left[1:]
+    registration = await workflow.execute_local_activity_method(
+        ProvisioningActivities.register,
+        Register(target, wanted.spec.retention, plan.attributes_before(wanted.spec, left), rename),
+        **QUICK,
+    )
+    state.observed = replace(state.observed, registration=registration)
+    if rename is not None:
+        state.renames = state.renames[1:]
 
 
 async def undo(step: Step, target: Incarnation) -> None:

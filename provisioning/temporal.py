@@ -1,20 +1,12 @@
 """Namespaces on the cells' Temporal services, through their frontends."""
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import (
-    AddSearchAttributesRequest,
-    DeleteNamespaceRequest,
-    ListSearchAttributesRequest,
-)
+from temporalio.api.enums.v1 import NamespaceState
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.api.replication.v1 import ClusterReplicationConfig
 from temporalio.api.workflowservice.v1 import (
-    CountWorkflowExecutionsRequest,
     DescribeNamespaceRequest,
     GetClusterInfoRequest,
     RegisterNamespaceRequest,
@@ -23,27 +15,16 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from controlplane.errors import rejected, throttled
+from controlplane.errors import rejected
+from provisioning import search_attributes as attributes
+from provisioning.frontend import CALL, called, translated, until
 from provisioning.ports import CellDirectory, Incarnation
 from provisioning.types import RegistrationFacts, SearchAttributeType
 
 UID = "controlplane.uid"
 """Where the namespace's data says which incarnation it is."""
 
-_CALL = timedelta(seconds=5)
-_BUSY = timedelta(seconds=1)
-"""How long to leave a service alone that says it has too much to do."""
-_VISIBLE_WITHIN = 5.0  # Seconds.
-_LOOK_EVERY = 0.05  # Seconds.
-
-# A change of the request or of the service's state is needed: trying again cannot help.
-_HOPELESS = {
-    RPCStatusCode.INVALID_ARGUMENT,
-    RPCStatusCode.FAILED_PRECONDITION,
-    RPCStatusCode.PERMISSION_DENIED,
-    RPCStatusCode.UNAUTHENTICATED,
-    RPCStatusCode.UNIMPLEMENTED,
-}
+_OPEN = NamespaceState.NAMESPACE_STATE_REGISTERED
 
 
 class TemporalRegistrar:
@@ -61,48 +42,47 @@ class TemporalRegistrar:
         search_attributes: dict[str, SearchAttributeType],
     ) -> RegistrationFacts:
         client = await self._client(target)
-        with _translated(target, "register the namespace"):
+        with translated(target, "register the namespace"):
             created = await self._create(client, target, retention)
-            found = await _describe(client, target)
-            if found is None:
-                raise LookupError(f"{_called(target)} was deleted while it was registered")
-            if found.uid != target.uid:
-                raise rejected(
-                    f"{_called(target)} belongs to somebody else: its data has {UID} "
-                    f"{found.uid or 'unset'}, not {target.uid}. Delete it there, or choose "
-                    "another name"
-                )
+            found = await _require(client, target)
             if not created and found.retention != retention:
                 await _change_retention(client, target, retention)
-        with _translated(target, "add search attributes"):
-            present = await _ensure_search_attributes(client, target, search_attributes)
-        return RegistrationFacts(found.uuid, retention, present)
+        with translated(target, "add search attributes"):
+            present = await attributes.ensure(client, target, search_attributes)
+        return RegistrationFacts(found.uuid, retention, present.types, present.fields)
+
+    async def rename(self, target: Incarnation, field: str, old: str, new: str) -> None:
+        client = await self._client(target)
+        with translated(target, "rename a search attribute of"):
+            await _require(client, target)
+            await attributes.rename(client, target, field, old, new)
 
     async def deregister(self, target: Incarnation) -> None:
         client = await self._client(target)
-        with _translated(target, "delete the namespace"):
+        with translated(target, "delete the namespace"):
             found = await _describe(client, target)
             if found is None or found.uid != target.uid:
                 return
             # By its own id: whoever has the name by the time of the call is not meant.
             await client.operator_service.delete_namespace(
-                DeleteNamespaceRequest(namespace_id=found.uuid), timeout=_CALL
+                DeleteNamespaceRequest(namespace_id=found.uuid), timeout=CALL
             )
 
             async def is_gone() -> bool:
                 left = await _describe(client, target)
                 return left is None or left.uuid != found.uuid
 
-            await _until(is_gone, f"{_called(target)} was deleted and is still there")
+            await until(is_gone, f"{called(target)} was deleted and is still there")
 
     async def observe(self, target: Incarnation) -> RegistrationFacts | None:
+        """Return what there is; None also for a namespace that takes no workflows any more."""
         client = await self._client(target)
-        with _translated(target, "look at the namespace"):
+        with translated(target, "look at the namespace"):
             found = await _describe(client, target)
-            if found is None or found.uid != target.uid:
+            if found is None or found.uid != target.uid or found.state != _OPEN:
                 return None
-            present = await _search_attributes(client, target)
-        return RegistrationFacts(found.uuid, found.retention, present)
+            present = await attributes.read(client, target)
+        return RegistrationFacts(found.uuid, found.retention, present.types, present.fields)
 
     async def _client(self, target: Incarnation) -> Client:
         address = (await self._directory.locate(target.cell)).frontend
@@ -126,7 +106,7 @@ class TemporalRegistrar:
         )
         request.workflow_execution_retention_period.FromTimedelta(retention)
         try:
-            await client.workflow_service.register_namespace(request, timeout=_CALL)
+            await client.workflow_service.register_namespace(request, timeout=CALL)
         except RPCError as error:
             if error.status is RPCStatusCode.ALREADY_EXISTS:
                 return False
@@ -138,7 +118,7 @@ class TemporalRegistrar:
         address = client.service_client.config.target_host
         if address not in self._cluster_names:
             info = await client.workflow_service.get_cluster_info(
-                GetClusterInfoRequest(), timeout=_CALL
+                GetClusterInfoRequest(), timeout=CALL
             )
             self._cluster_names[address] = info.cluster_name
         return self._cluster_names[address]
@@ -149,21 +129,44 @@ class _Found:
     uuid: str
     uid: str
     """Empty for a namespace that is not the control plane's."""
+    state: NamespaceState.ValueType
     retention: timedelta
+
+
+async def _require(client: Client, target: Incarnation) -> _Found:
+    """Return the namespace, or raise what says why it is not the one that is meant."""
+    found = await _describe(client, target)
+    if found is None:
+        raise LookupError(f"{called(target)} was deleted while it was worked on")
+    if found.uid != target.uid:
+        raise rejected(
+            f"{called(target)} belongs to somebody else: its data has {UID} "
+            f"{found.uid or 'unset'}, not {target.uid}. Delete it there, or choose another name"
+        )
+    if found.state == NamespaceState.NAMESPACE_STATE_DEPRECATED:
+        raise rejected(
+            f"{called(target)} was deprecated there, which cannot be taken back: delete the "
+            "namespace and create it again"
+        )
+    if found.state != _OPEN:
+        raise LookupError(f"{called(target)} is being deleted there")
+    return found
 
 
 async def _describe(client: Client, target: Incarnation) -> _Found | None:
     try:
         answer = await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=target.namespace), timeout=_CALL
+            DescribeNamespaceRequest(namespace=target.namespace), timeout=CALL
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
+    info = answer.namespace_info
     return _Found(
-        uuid=answer.namespace_info.id,
-        uid=answer.namespace_info.data.get(UID, ""),
+        uuid=info.id,
+        uid=info.data.get(UID, ""),
+        state=info.state,
         retention=answer.config.workflow_execution_retention_ttl.ToTimedelta(),
     )
 
@@ -171,102 +174,4 @@ async def _describe(client: Client, target: Incarnation) -> _Found | None:
 async def _change_retention(client: Client, target: Incarnation, retention: timedelta) -> None:
     request = UpdateNamespaceRequest(namespace=target.namespace)
     request.config.workflow_execution_retention_ttl.FromTimedelta(retention)
-    await client.workflow_service.update_namespace(request, timeout=_CALL)
-
-
-async def _search_attributes(client: Client, target: Incarnation) -> dict[str, SearchAttributeType]:
-    answer = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=target.namespace), timeout=_CALL
-    )
-    return {
-        name: SearchAttributeType(IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_"))
-        for name, kind in sorted(answer.custom_attributes.items())
-    }
-
-
-async def _ensure_search_attributes(
-    client: Client, target: Incarnation, wanted: dict[str, SearchAttributeType]
-) -> dict[str, SearchAttributeType]:
-    """Add what is missing of `wanted` and return all there are, once they can be used."""
-    present = await _search_attributes(client, target)
-    _check_types(target, wanted, present)
-    missing = wanted.keys() - present.keys()
-    if not missing:
-        return present
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(
-            namespace=target.namespace,
-            search_attributes={
-                name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{wanted[name]}")
-                for name in sorted(missing)
-            },
-        ),
-        timeout=_CALL,
-    )
-    await _until(
-        lambda: _are_queryable(client, target, missing),
-        f"{_called(target)} has the new search attributes {', '.join(sorted(missing))}, but "
-        "refuses queries for them",
-    )
-    present = await _search_attributes(client, target)
-    _check_types(target, wanted, present)
-    return present
-
-
-def _check_types(
-    target: Incarnation,
-    wanted: dict[str, SearchAttributeType],
-    present: dict[str, SearchAttributeType],
-) -> None:
-    """Refuse a change of type: the service takes such a request, and does nothing."""
-    for name, kind in wanted.items():
-        if present.get(name, kind) is not kind:
-            raise rejected(
-                f"search attribute {name} of {_called(target)} is a {present[name]} and cannot "
-                f"become a {kind}: choose another name for it"
-            )
-
-
-async def _are_queryable(client: Client, target: Incarnation, names: set[str]) -> bool:
-    """Tell whether a query may mention the attributes, which is when workflows may set them."""
-    query = " AND ".join(f"`{name}` IS NOT NULL" for name in sorted(names))
-    try:
-        await client.workflow_service.count_workflow_executions(
-            CountWorkflowExecutionsRequest(namespace=target.namespace, query=query), timeout=_CALL
-        )
-    except RPCError as error:
-        if error.status is RPCStatusCode.INVALID_ARGUMENT:
-            return False
-        raise
-    return True
-
-
-async def _until(probe: Callable[[], Awaitable[bool]], otherwise: str) -> None:
-    """Return once `probe` is true; the service's caches follow its database a moment later."""
-    deadline = asyncio.get_running_loop().time() + _VISIBLE_WITHIN
-    while not await probe():
-        if asyncio.get_running_loop().time() > deadline:
-            raise TimeoutError(f"{otherwise} after {_VISIBLE_WITHIN:g} s")
-        await asyncio.sleep(_LOOK_EVERY)
-
-
-def _called(target: Incarnation) -> str:
-    return f"namespace {target.namespace} in cell {target.cell}"
-
-
-@contextlib.contextmanager
-def _translated(target: Incarnation, attempt: str) -> Iterator[None]:
-    """Turn what a Temporal service answers into what callers act on."""
-    attempted = f"cell {target.cell} cannot {attempt} {target.namespace}"
-    try:
-        yield
-    except RPCError as error:
-        message = f"{attempted}: {error.message}"
-        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
-            raise throttled(message, _BUSY) from error
-        if error.status in _HOPELESS:
-            raise rejected(message) from error
-        raise ConnectionError(message) from error
-    except RuntimeError as error:
-        # What the SDK raises instead when it has not been connected yet.
-        raise ConnectionError(f"{attempted}: {error}") from error
+    await client.workflow_service.update_namespace(request, timeout=CALL)

@@ -33,13 +33,29 @@ class NamespaceSpec:
     region: str
     retention: timedelta
     client_ca: str
-    """PEM: the CA bundle that client certificates are verified against."""
+    """PEM: the CA bundle that client certificates are verified against; empty with a managed CA,
+    or where no client certificate gets in."""
     certificate_filters: tuple[CertificateFilter, ...] = ()
     search_attributes: dict[str, SearchAttributeType] = field(default_factory=dict)
     delete_protection: bool = False
     declaration: str = ""
     """Base64 of the caller's `temporal.api.cloud.namespace.v1.NamespaceSpec`: read back through
     the API as it came, fields unknown to us included."""
+    managed_ca: bool = False
+    """Whether a CA that we keep for the namespace signs its clients' certificates."""
+    api_keys: bool = False
+    """Whether requests with an API key get in, beside or instead of client certificates."""
+
+
+@dataclass(frozen=True)
+class IngressPolicy:
+    """What a tenant asks of the ingress beyond the spec, by calls of its own: an update of the
+    spec leaves it as it is."""
+
+    requests_per_second: int = 0
+    """0: no limit."""
+    revoked_serials: tuple[str, ...] = ()
+    """Client certificates refused, sorted: hexadecimal, lower case, no leading zeros."""
 
 
 class Step(StrEnum):
@@ -65,6 +81,8 @@ class DatabaseFacts:
     login: str
     """The login role that credential belongs to."""
     rotated_at: datetime
+    flaw: str = ""
+    """What of record, roles or grants is not as we made it, in words."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,13 @@ class CertificateFacts:
     not_before: datetime
     not_after: datetime
     client_ca_fingerprints: tuple[str, ...]
-    client_ca_not_after: datetime
-    """When the first certificate of the CA bundle expires."""
+    client_ca_not_after: datetime | None
+    """When the first certificate of the CA bundle in force expires; None without a bundle."""
+    managed_ca: str = ""
+    """PEM: the certificate of the CA kept for the namespace, if there is one."""
+    trust: str = ""
+    """Of whose client certificates were to be trusted (`plan.trust_basis`): when it differs, the
+    certificates are due again."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +108,8 @@ class RegistrationFacts:
     """Temporal's own id of the namespace in its cell."""
     retention: timedelta
     search_attributes: dict[str, SearchAttributeType]
+    fields: dict[str, str] = field(default_factory=dict)
+    """The visibility store's field behind each search attribute."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +118,8 @@ class AdmissionFacts:
     """Of everything the ingress enforces for the namespace (`cells.ingress.records`)."""
     basis: str = ""
     """Of what was asked for (`plan.admission_basis`): when it differs, admission is due again."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """What is enforced, each part as its value or a short fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +182,16 @@ class OperationKind(StrEnum):
     """The RPC that asked for it: the `operation_type` of the Cloud Ops API."""
 
     CREATE = "CreateNamespace"
+    UPDATE = "UpdateNamespace"
+    RENAME = "RenameCustomSearchAttribute"
+    TAG = "UpdateNamespaceTags"
     DELETE = "DeleteNamespace"
+    # Ours alone.
+    LIMIT = "SetNamespaceRequestLimit"
+    REVOKE = "RevokeClientCertificate"
+    RESTORE = "RestoreClientCertificate"
+    ISSUE = "IssueClientCertificate"
+    INSPECT = "InspectNamespace"
 
 
 @dataclass(frozen=True)
@@ -167,6 +203,54 @@ class Operation:
     finished_at: datetime | None = None
     failure_reason: str = ""
     steps: tuple[StepRecord, ...] = ()
+    generation: int = 0
+    """That of the namespace with this change in it: done once that has been brought about."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One way in which the world was found to differ from what we made of it."""
+
+    step: Step
+    """The part that differs."""
+    what: str
+    wanted: str
+    found: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the last look at the world found."""
+
+    at: datetime
+    differences: tuple[Difference, ...] = ()
+
+
+class DecisionKind(StrEnum):
+    """What an entity decides by itself; what it was asked for is the API's to record."""
+
+    PLACED = "CellSelected"
+    FINISHED = "OperationFinished"
+    GAVE_UP = "GaveUp"
+    DRIFT_FOUND = "DriftFound"
+    DRIFT_REPAIRED = "DriftRepaired"
+    CERTIFICATE_RENEWED = "CertificateRenewed"
+    CREDENTIAL_ROTATED = "CredentialRotated"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of the entity, for the audit log."""
+
+    number: int
+    """1, 2, … within one incarnation of the namespace."""
+    at: datetime
+    kind: DecisionKind
+    message: str
+    operation: str = ""
+    """The operation it was decided for; empty for renewals and repairs."""
+    before: str = ""
+    after: str = ""
 
 
 class NamespaceLife(StrEnum):
@@ -185,6 +269,46 @@ class NamespaceLife(StrEnum):
 class NamespaceCondition(StrEnum):
     READY = "Ready"
     """Everything the spec asks for exists and was proven from outside."""
+    IN_SYNC = "InSync"
+    """The world was last found as we made it; the message says what differed."""
+    CLIENT_CA_VALID = "ClientCaValid"
+    """No certificate of the CA bundle expires within 30 days."""
+    CERTIFICATE_VALID = "CertificateValid"
+    """The endpoint's server certificate is renewed in time."""
+
+
+@dataclass(frozen=True)
+class Rename:
+    """A search attribute that is to be called otherwise."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class SigningRequest:
+    """A client certificate that is to be issued by the namespace's managed CA."""
+
+    operation: str
+    csr: str
+    """PEM: the certificate signing request."""
+    lifetime: timedelta
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A client certificate that the namespace's managed CA issued."""
+
+    serial: str
+    """Hexadecimal, lower case, no leading zeros."""
+    subject: str
+    fingerprint: str
+    """SHA-256, hexadecimal."""
+    not_before: datetime
+    not_after: datetime
+    pem: str
+    """The certificate, then that of the CA."""
 
 
 @dataclass
@@ -215,7 +339,21 @@ class NamespaceState:
     """Why creation was given up, while what it did is being undone."""
     conditions: Conditions = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
-    """The most recent operations, oldest first."""
+    """The most recent operations and all that are open, oldest first."""
+    quiet_changes: int = 0
+    """How many generations did not make a new resource version: all but updates of the spec."""
+    policy: IngressPolicy = field(default_factory=IngressPolicy)
+    tags: dict[str, str] = field(default_factory=dict)
+    settled: NamespaceSpec | None = None
+    """The spec last brought about whole: what a failed update returns to."""
+    renames: list[Rename] = field(default_factory=list)
+    """Search attributes still to be renamed, in order."""
+    signing_requests: list[SigningRequest] = field(default_factory=list)
+    inspection: Inspection | None = None
+    decisions: list[Decision] = field(default_factory=list)
+    """The most recent decisions and all that nobody can read yet, oldest first."""
+    decided: int = 0
+    """How many decisions there were."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +372,11 @@ class NamespaceView:
     observed: ObservedNamespace
     conditions: Conditions
     operations: tuple[Operation, ...]
+    quiet_changes: int = 0
+    policy: IngressPolicy = field(default_factory=IngressPolicy)
+    tags: dict[str, str] = field(default_factory=dict)
+    inspection: Inspection | None = None
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def cell(self) -> str | None:
@@ -241,18 +384,84 @@ class NamespaceView:
 
     @property
     def resource_version(self) -> str:
-        return f"{self.uid[:8]}-{self.generation}"
+        return resource_version(self.uid, self.generation, self.quiet_changes)
+
+
+def resource_version(uid: str, generation: int, quiet_changes: int) -> str:
+    """Return what clients quote to say by which spec they decided.
+
+    It changes with the spec alone: some rename a search attribute, then go on with the version they
+    had (the Terraform provider does).
+    """
+    return f"{uid[:8]}-{generation - quiet_changes}"
+
+
+# What a namespace can be asked. `operation` is the id of the operation: repeated, it is the same
+# request; new, another one. An empty `resource_version` means whatever the version is.
 
 
 @dataclass(frozen=True)
 class CreateNamespace:
     operation: str
-    """The id of the operation: repeated, the same request; new, another one."""
     spec: NamespaceSpec
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UpdateNamespace:
+    operation: str
+    resource_version: str
+    spec: NamespaceSpec
+    """Takes the place of the present one, whole."""
+
+
+@dataclass(frozen=True)
+class RenameSearchAttribute:
+    operation: str
+    resource_version: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class UpdateTags:
+    operation: str
+    upsert: dict[str, str]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SetRequestLimit:
+    operation: str
+    requests_per_second: int
+    """0: no limit."""
+
+
+@dataclass(frozen=True)
+class RevokeCertificate:
+    operation: str
+    serial: str
+    """Hexadecimal, lower case, no leading zeros."""
+    revoked: bool = True
+    """False takes a revocation back."""
+
+
+@dataclass(frozen=True)
+class IssueClientCertificate:
+    operation: str
+    csr: str
+    """PEM: the certificate signing request."""
+    lifetime: timedelta
+
+
+@dataclass(frozen=True)
+class InspectNamespace:
+    """Look at the world now, say what differs, and mend it."""
+
+    operation: str
 
 
 @dataclass(frozen=True)
 class DeleteNamespace:
     operation: str
     resource_version: str
-    """Empty means whatever the version is."""

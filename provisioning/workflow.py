@@ -16,29 +16,31 @@ from temporalio.workflow import ContinueAsNewVersioningBehavior
 from cells.placement import explain_refusal, without
 from cells.types import Release, Reserve
 from cells.workflow import CellWorkflow
-from controlplane.errors import (
-    ErrorType,
-    already_exists,
-    failed_precondition,
-    no_capacity,
-    not_found,
-)
+from controlplane.errors import ErrorType, no_capacity, not_found
 from controlplane.ids import cell_workflow_id
-from provisioning import journal, plan, steps
+from provisioning import journal, plan, requests, steps
 from provisioning.journal import Failure, Journal
 from provisioning.ports import Incarnation
 from provisioning.types import (
     DEMAND,
     CreateNamespace,
+    DecisionKind,
     DeleteNamespace,
+    InspectNamespace,
+    IssueClientCertificate,
     NamespaceLife,
     NamespaceSpec,
     NamespaceState,
     NamespaceView,
     OperationKind,
     OperationState,
+    RenameSearchAttribute,
+    RevokeCertificate,
+    SetRequestLimit,
     Step,
     StepState,
+    UpdateNamespace,
+    UpdateTags,
 )
 
 ROUNDS_UNTIL_GIVING_UP = 8
@@ -48,6 +50,21 @@ LONGEST_PAUSE = timedelta(seconds=30)
 PROGRESS_AFTER = timedelta(milliseconds=500)
 """How long steps may take before how far they are is published."""
 RESYNC_EVERY = timedelta(hours=1)
+
+REPLACING = (OperationKind.UPDATE, OperationKind.RENAME)
+"""Changes of the spec, which are taken back when they cannot be brought about. A revocation or a
+limit never is."""
+BROUGHT_ABOUT = (
+    OperationKind.CREATE,
+    *REPLACING,
+    OperationKind.TAG,
+    OperationKind.LIMIT,
+    OperationKind.REVOKE,
+    OperationKind.RESTORE,
+)
+"""Changes that are done once no step is due."""
+STEP_BY_STEP = (*BROUGHT_ABOUT, OperationKind.INSPECT, OperationKind.DELETE)
+"""Operations for which steps are taken."""
 
 
 @workflow.defn
@@ -64,6 +81,7 @@ class NamespaceWorkflow:
         self._journal = Journal(state)
         self._published_revision = 0
         self._tried_generation = 0
+        self._seen_generation = 0
         self._resync_is_due = False
 
     @workflow.run
@@ -86,61 +104,96 @@ class NamespaceWorkflow:
                 )
         await workflow.wait_condition(workflow.all_handlers_finished)
 
+    # What it can be asked: `provisioning.requests` says what it agrees to.
+
     @workflow.update
     def create(self, request: CreateNamespace) -> NamespaceView:
         """Record that the namespace is wanted. The same operation again changes nothing."""
-        state, now = self._state, workflow.now()
-        if self._journal.knows(request.operation):
-            return self.describe()
-        state.uid = str(workflow.uuid4())
-        state.spec = request.spec
-        state.created_at = state.clock = now
-        state.generation = 1
-        # Above every revision of an earlier namespace of this name, whatever became of it.
-        state.revision = int(now.timestamp() * 1000)
-        self._journal.open(request.operation, OperationKind.CREATE, now)
+        if not self._journal.knows(request.operation):
+            uid = str(workflow.uuid4())
+            requests.record_create(self._state, request, uid, workflow.now())
         return self.describe()
 
     @create.validator
     def _check_create(self, request: CreateNamespace) -> None:
-        state = self._state
-        if state.spec is None or self._journal.knows(request.operation):
-            return
-        if self._is_unwanted():
-            raise already_exists(
-                f"namespace {state.id} is being removed: create it again once it is gone"
-            )
-        raise already_exists(f"namespace {state.id} exists already")
+        requests.check_create(self._state, request)
+
+    @workflow.update
+    def update(self, request: UpdateNamespace) -> NamespaceView:
+        """Record that another spec is wanted."""
+        return self._changed(request)
+
+    @update.validator
+    def _check_update(self, request: UpdateNamespace) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def rename_search_attribute(self, request: RenameSearchAttribute) -> NamespaceView:
+        """Record that a search attribute is to be called otherwise."""
+        return self._changed(request)
+
+    @rename_search_attribute.validator
+    def _check_rename(self, request: RenameSearchAttribute) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def tag(self, request: UpdateTags) -> NamespaceView:
+        """Record other tags."""
+        return self._changed(request)
+
+    @tag.validator
+    def _check_tag(self, request: UpdateTags) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def set_request_limit(self, request: SetRequestLimit) -> NamespaceView:
+        """Record how many requests a second the ingress is to let through."""
+        return self._changed(request)
+
+    @set_request_limit.validator
+    def _check_request_limit(self, request: SetRequestLimit) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def revoke(self, request: RevokeCertificate) -> NamespaceView:
+        """Record that a client certificate is refused from now on, or no longer."""
+        return self._changed(request)
+
+    @revoke.validator
+    def _check_revoke(self, request: RevokeCertificate) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def issue(self, request: IssueClientCertificate) -> NamespaceView:
+        """Record that the managed CA is to sign a client's certificate."""
+        return self._changed(request)
+
+    @issue.validator
+    def _check_issue(self, request: IssueClientCertificate) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def inspect(self, request: InspectNamespace) -> NamespaceView:
+        """Record that somebody wants the world looked at now."""
+        return self._changed(request)
+
+    @inspect.validator
+    def _check_inspect(self, request: InspectNamespace) -> None:
+        requests.check_change(self._state, request)
 
     @workflow.update
     def delete(self, request: DeleteNamespace) -> NamespaceView:
         """Record that the namespace is no longer wanted."""
-        if not self._journal.knows(request.operation):
-            self._state.deleting = True
-            self._state.generation += 1
-            self._state.modified_at = workflow.now()
-            self._journal.open(request.operation, OperationKind.DELETE, workflow.now())
+        requests.record_delete(self._state, request, workflow.now())
         return self.describe()
 
     @delete.validator
     def _check_delete(self, request: DeleteNamespace) -> None:
-        state = self._state
-        if state.spec is None:
-            raise not_found(f"namespace {state.id} not found")
-        if self._journal.knows(request.operation):
-            return
-        if state.deleting:
-            raise failed_precondition(f"namespace {state.id} is being deleted already")
-        if state.spec.delete_protection:
-            raise failed_precondition(
-                f"namespace {state.id} has delete protection: turn it off before deleting it"
-            )
-        version = self.describe().resource_version
-        if request.resource_version not in ("", version):
-            raise failed_precondition(
-                f"namespace {state.id} is at resource version {version}, not "
-                f"{request.resource_version}: read it again and decide anew"
-            )
+        requests.check_delete(self._state, request)
+
+    def _changed(self, request: requests.Change) -> NamespaceView:
+        requests.record_change(self._state, request, workflow.now())
+        return self.describe()
 
     @workflow.query
     def describe(self) -> NamespaceView:
@@ -153,43 +206,89 @@ class NamespaceWorkflow:
 
     async def _bring_about(self) -> None:
         """Take steps until the namespace is as wanted, or a step has to wait before a retry."""
-        state, spec = self._state, self._spec()
-        if self._resync_is_due:
-            await self._resync(spec)
+        state = self._state
+        is_blind = self._should_look() and not await self._look()
         while not self._is_unwanted():
             assert state.clock is not None, "a namespace begins with its creation"
-            due = plan.next_steps(spec, state.observed, state.clock)
+            self._tried_generation = state.generation
+            due = plan.next_steps(self._wanted(), state.observed, state.clock)
             if not due:
                 await self._settle()
+                await self._issue_certificates()
+                if is_blind:
+                    state.failed_rounds += 1
                 return
             state.attempted.extend(
                 step for step in due if step not in (*state.attempted, *plan.TRACELESS)
             )
             failures = await self._round(due, StepState.RUNNING, StepState.DONE, self._take)
             if failures and not self._is_unwanted():
-                self._state.failed_rounds += 1
-                self._journal.report_failure(failures, workflow.now())
-                if state.life == NamespaceLife.ACTIVATING and (
-                    any(failure.is_permanent for failure in failures)
-                    or self._state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP
-                ):
-                    self._give_up(failures)
+                self._fail(failures)
                 return
             self._state.failed_rounds = 0
+
+    def _fail(self, failures: Sequence[Failure]) -> None:
+        """Say what failed; give up a creation, take back an update, that cannot succeed."""
+        state, now = self._state, workflow.now()
+        state.failed_rounds += 1
+        self._journal.report_failure(failures, now)
+        is_permanent = any(failure.is_permanent for failure in failures)
+        if state.life == NamespaceLife.ACTIVATING:
+            if is_permanent or state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP:
+                self._give_up(failures)
+        elif is_permanent and (replacing := self._journal.open_operations(*REPLACING)):
+            self._take_back(replacing, failures)
 
     def _give_up(self, failures: Sequence[Failure]) -> None:
         """Want the namespace no longer: what was done so far is undone next."""
         self._state.failure = "; ".join(str(failure) for failure in failures)
         self._state.life = NamespaceLife.ACTIVATION_FAILED
         self._state.generation += 1
-        self._journal.touch()
+        self._journal.decide(DecisionKind.GAVE_UP, self._state.failure, workflow.now())
+
+    def _take_back(self, operations: Sequence[str], failures: Sequence[Failure]) -> None:
+        """Want again what was there before the changes: it is brought about next."""
+        state, now = self._state, workflow.now()
+        reason = "; ".join(str(failure) for failure in failures)
+        self._journal.decide(DecisionKind.GAVE_UP, f"{reason}; returning to the spec before", now)
+        self._journal.close(
+            operations,
+            OperationState.FAILED,
+            now,
+            f"{reason}. The namespace returns to the spec it had before: mend the cause, then "
+            "change it again",
+        )
+        assert state.settled is not None, "what can be updated was active before"
+        state.spec = state.settled
+        state.renames = []
+        state.life = NamespaceLife.UPDATE_FAILED
+        state.generation += 1
+        state.failed_rounds = 0
 
     async def _take(self, step: Step) -> None:
-        spec = self._spec()
+        state, before = self._state, self._state.observed
         if step == Step.SELECT_CELL:
-            await self._select_cell(spec)
-        else:
-            await steps.take(step, self._target(), spec, self._state)
+            await self._select_cell(self._spec())
+            return
+        await steps.take(step, self._target(), self._wanted(), state)
+        if step == Step.ISSUE_CERTIFICATE and before.certificate and state.observed.certificate:
+            former, present = before.certificate, state.observed.certificate
+            if former.fingerprint != present.fingerprint:
+                self._journal.decide(
+                    DecisionKind.CERTIFICATE_RENEWED,
+                    f"good until {present.not_after:%Y-%m-%d}",
+                    workflow.now(),
+                    before=former.fingerprint,
+                    after=present.fingerprint,
+                )
+        if step == Step.WRITE_DATABASE and before.database and state.observed.database:
+            self._journal.decide(
+                DecisionKind.CREDENTIAL_ROTATED,
+                "the credential before stays valid until the next rotation",
+                workflow.now(),
+                before=before.database.login,
+                after=state.observed.database.login,
+            )
 
     async def _select_cell(self, spec: NamespaceSpec) -> None:
         """Hold capacity in the best cell that still has it."""
@@ -210,6 +309,13 @@ class NamespaceWorkflow:
                 placement = without(placement, placement.cell, cause.message)
             else:
                 state.observed = replace(state.observed, placement=placement)
+                self._journal.decide(
+                    DecisionKind.PLACED,
+                    f"of {len(placement.verdicts)} cells",
+                    workflow.now(),
+                    operation=self._journal.open_operations(OperationKind.CREATE)[0],
+                    after=target.cell,
+                )
                 return
         raise no_capacity(explain_refusal(placement))
 
@@ -217,16 +323,42 @@ class NamespaceWorkflow:
         """Everything is as wanted: say so, once."""
         state, now = self._state, workflow.now()
         confirmed = None
-        if state.life != NamespaceLife.ACTIVE:
+        if state.life == NamespaceLife.ACTIVATING:
             # Side by side with the publication: sent is enough, the engine delivers it.
             confirmed = asyncio.create_task(self._confirm_cell())
-            state.life = NamespaceLife.ACTIVE
-            self._journal.close(OperationKind.CREATE, OperationState.FULFILLED, now)
+        state.life = NamespaceLife.ACTIVE
+        state.settled = state.spec
+        state.failed_rounds = 0
+        done = [
+            *self._journal.open_operations(*BROUGHT_ABOUT, up_to=self._tried_generation),
+            *self._journal.open_operations(OperationKind.INSPECT, up_to=self._seen_generation),
+        ]
+        self._journal.close(done, OperationState.FULFILLED, now)
+        assert state.clock is not None, "a namespace begins with its creation"
+        self._journal.report_validity(plan.validity(state.observed, state.clock), now)
+        self._journal.report_repaired(now)
         self._journal.report_ready(now)
-        self._state.failed_rounds = 0
         await self._publish()
         if confirmed is not None:
             await confirmed
+
+    async def _issue_certificates(self) -> None:
+        """Have the managed CA sign what it was asked to."""
+        state = self._state
+        while state.signing_requests and not self._is_unwanted():
+            request = state.signing_requests[0]
+            try:
+                await steps.issue_client_certificate(self._target(), request)
+            except FailureError as error:
+                if not _is_permanent(error):
+                    state.failed_rounds += 1
+                    return
+                outcome, reason = OperationState.FAILED, _message(error)
+            else:
+                outcome, reason = OperationState.FULFILLED, ""
+            state.signing_requests = state.signing_requests[1:]
+            self._journal.close([request.operation], outcome, workflow.now(), reason)
+        await self._publish()
 
     async def _confirm_cell(self) -> None:
         """Keep the capacity held in the cell chosen, and none in cells asked before it."""
@@ -235,21 +367,33 @@ class NamespaceWorkflow:
         await self._release_cells(cell for cell in state.asked_cells if cell != target.cell)
         state.asked_cells = [target.cell]
 
-    async def _resync(self, spec: NamespaceSpec) -> None:
-        """Look at the world and the clock again, and forget what is no longer true."""
+    def _should_look(self) -> bool:
+        """Return whether a look at the world is due, or was asked for since the last one."""
+        asked = self._journal.open_operations(OperationKind.INSPECT)
+        seen = self._journal.open_operations(OperationKind.INSPECT, up_to=self._seen_generation)
+        return (self._resync_is_due or asked != seen) and (
+            self._state.life != NamespaceLife.ACTIVATING
+        )
+
+    async def _look(self) -> bool:
+        """Look at the world and the clock again, and forget what is no longer true.
+
+        Return False if somebody waits for this and there was nothing to be seen.
+        """
+        state, generation = self._state, self._state.generation
         self._resync_is_due = False
-        state = self._state
-        if state.life != NamespaceLife.ACTIVE:
-            return
         try:
-            observation = await steps.observe(self._target(), spec)
-        except ActivityError:  # What cannot be seen now is seen next time.
-            return
+            observation = await steps.observe(self._target(), self._wanted())
+        except ActivityError as error:
+            self._journal.report_blindness(_message(error), workflow.now())
+            # What nobody waits for is looked at next time.
+            return not self._journal.open_operations(OperationKind.INSPECT)
+        self._seen_generation = generation
         state.clock = observation.at
-        remembered = plan.still_true(state.observed, observation.seen)
-        if remembered != state.observed:
-            state.observed = remembered
-            self._journal.touch()
+        differences = plan.differences(state.observed, observation.seen)
+        self._journal.report_inspection(differences, observation.at)
+        state.observed = plan.still_true(state.observed, observation.seen)
+        return True
 
     # Ceasing to be: deleted, or undone because creation failed.
 
@@ -258,11 +402,13 @@ class NamespaceWorkflow:
         state = self._state
         if state.deleting:
             state.life = NamespaceLife.DELETING
+            state.signing_requests = []
+            overtaken = self._journal.open_operations(*set(OperationKind) - {OperationKind.DELETE})
             self._journal.close(
-                OperationKind.CREATE,
+                overtaken,
                 OperationState.CANCELLED,
                 workflow.now(),
-                "deleted while being created",
+                "the namespace is being deleted",
             )
         while undos := plan.next_undos(state.attempted):
             failures = await self._round(undos, StepState.UNDOING, StepState.UNDONE, self._undo)
@@ -279,13 +425,15 @@ class NamespaceWorkflow:
             return
         now = workflow.now()
         self._journal.close(
-            OperationKind.CREATE,
+            self._journal.open_operations(OperationKind.CREATE),
             OperationState.FAILED,
             now,
             f"{state.failure}. Everything was undone: "
             "mend the cause, then create the namespace again",
         )
-        self._journal.close(OperationKind.DELETE, OperationState.FULFILLED, now)
+        self._journal.close(
+            self._journal.open_operations(OperationKind.DELETE), OperationState.FULFILLED, now
+        )
         state.life = NamespaceLife.DELETED
         self._journal.touch()
         await self._publish()
@@ -303,7 +451,7 @@ class NamespaceWorkflow:
         if self._state.observed.placement is None:
             return ()
         try:
-            return plan.leftovers((await steps.observe(self._target(), self._spec())).seen)
+            return plan.leftovers((await steps.observe(self._target(), self._wanted())).seen)
         except ActivityError:
             return (Step.WRITE_DATABASE,)
 
@@ -321,20 +469,20 @@ class NamespaceWorkflow:
         after: StepState,
         action: Callable[[Step], Awaitable[None]],
     ) -> list[Failure]:
-        """Run `action` on each step and return what failed; a new wish cuts the taking short."""
-        operation = self._journal.current()
+        """Run `action` on each step and return what failed; a deletion cuts the taking short."""
+        operations = self._journal.open_operations(*STEP_BY_STEP)
         for step in due:
             self._journal.note(
-                operation, partial(journal.began, step=step, state=during, now=workflow.now())
+                operations, partial(journal.began, step=step, state=during, now=workflow.now())
             )
         self._journal.touch()
         attempts = [
-            asyncio.create_task(self._attempt(operation, step, after, action)) for step in due
+            asyncio.create_task(self._attempt(operations, step, after, action)) for step in due
         ]
 
         def is_over() -> bool:
             return all(attempt.done() for attempt in attempts) or (
-                during == StepState.RUNNING and self._has_news()
+                during == StepState.RUNNING and self._is_unwanted()
             )
 
         try:
@@ -352,7 +500,7 @@ class NamespaceWorkflow:
 
     async def _attempt(
         self,
-        operation: str | None,
+        operations: Sequence[str],
         step: Step,
         after: StepState,
         action: Callable[[Step], Awaitable[None]],
@@ -368,7 +516,7 @@ class NamespaceWorkflow:
             state = StepState.FAILED
         message = "" if failure is None else failure.message
         self._journal.note(
-            operation,
+            operations,
             partial(journal.ended, step=step, state=state, now=workflow.now(), message=message),
         )
         return failure
@@ -410,7 +558,10 @@ class NamespaceWorkflow:
     # The state and its publication.
 
     def _is_unwanted(self) -> bool:
-        return self._state.deleting or self._state.life == NamespaceLife.ACTIVATION_FAILED
+        return requests.is_unwanted(self._state)
+
+    def _wanted(self) -> plan.Wanted:
+        return plan.Wanted(self._spec(), self._state.policy, tuple(self._state.renames))
 
     def _spec(self) -> NamespaceSpec:
         assert self._state.spec is not None, "a namespace begins with its creation"
@@ -427,6 +578,7 @@ class NamespaceWorkflow:
         if view.revision != self._published_revision:
             await steps.publish(view)
             self._published_revision = view.revision
+            self._journal.forget_published(view)
 
 
 Request = TypeVar("Request")

@@ -11,7 +11,6 @@ from uuid import uuid4
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -27,13 +26,16 @@ from cells.types import (
     ObservedCell,
     Provider,
 )
+from controlplane.payloads import data_converter
 from controlplane.resource import Condition, ConditionStatus
 from controlplane.worker import build_workers
 from provisioning.activities import ProvisioningActivities
 from provisioning.certificates.x509 import new_ca
 from provisioning.client import NamespaceClient
 from provisioning.memory import (
+    MemoryAccountKeys,
     MemoryCertificates,
+    MemoryClientCertificates,
     MemoryDatabases,
     MemoryDns,
     MemoryFleet,
@@ -128,6 +130,8 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
         ingress=MemoryIngress(world),
         dns=MemoryDns(world),
         prober=MemoryProber(world),
+        account_keys=MemoryAccountKeys(world),
+        client_certificates=MemoryClientCertificates(world),
         projection=MemoryNamespaceProjection(world),
     )
 
@@ -136,7 +140,7 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
 async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
     """Run a Temporal server; entities roll over early on it, so that every longer test does."""
     async with await WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         dev_server_existing_path=str(BIN / "temporal"),
         dev_server_extra_args=[
             "--dynamic-config-value",
@@ -149,7 +153,7 @@ async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
 @asynccontextmanager
 async def running_engine_in_skipped_time() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         test_server_existing_path=str(BIN / "temporal-test-server"),
     ) as environment:
         yield environment

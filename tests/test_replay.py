@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from cells.types import CellState
 from cells.workflow import CellWorkflow
+from controlplane.payloads import data_converter
 from provisioning.types import NamespaceState
 from provisioning.workflow import NamespaceWorkflow
 
@@ -29,7 +29,7 @@ STATES: dict[str, TypeAdapter[Any]] = {
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_history_replays(path: Path) -> None:
     replayer = Replayer(
-        workflows=[CellWorkflow, NamespaceWorkflow], data_converter=pydantic_data_converter
+        workflows=[CellWorkflow, NamespaceWorkflow], data_converter=data_converter
     )
     kind, scenario = path.stem.split("_", 1)
     history = WorkflowHistory.from_json(f"{kind}/{scenario}", path.read_text())  # noqa: ASYNC240
@@ -48,4 +48,15 @@ def test_golden_state_loads_and_keeps_what_it_says(path: Path) -> None:
     loaded = STATES[path.stem.split("_")[0]].validate_python(golden)
 
     written = STATES[path.stem.split("_")[0]].dump_python(loaded, mode="json")
-    assert {key: written[key] for key in golden} == golden
+    assert _without_news(written, golden) == golden
+
+
+def _without_news(written: Any, golden: Any) -> Any:
+    """Return `written` less the fields that were added since."""
+    match written, golden:
+        case dict(), dict():
+            return {key: _without_news(written[key], golden[key]) for key in golden}
+        case list(), list() if len(written) == len(golden):
+            return [_without_news(*pair) for pair in zip(written, golden, strict=True)]
+        case _:
+            return written

@@ -11,11 +11,11 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from temporalio.api.workflowservice.v1 import ListNamespacesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cells.client import CellClient
 from controlplane.local.cells import CELLS
 from controlplane.local.home import Home
+from controlplane.payloads import data_converter
 from controlplane.secrets.file import FileSecretStore
 from controlplane.secrets.port import cell_database, namespace_prefix
 from tests.fleet import RunningFleet
@@ -59,7 +59,7 @@ async def engine_of(fleet: RunningFleet) -> Client:
     return await Client.connect(
         fleet.record.address("engine"),
         namespace="controlplane",
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
     )
 
 

@@ -1,9 +1,9 @@
 """One static Envoy configuration per cell, the same whatever namespaces the cell has.
 
 Per connection: TLS with the certificate of the name asked for, which the gatekeeper delivers on
-demand; a client certificate, whose possession TLS proves and whose trust the gatekeeper judges
-(Envoy passes it the leaf alone). Per request: `cells.ingress.http_filters`. Adding, changing or
-deleting a namespace changes nothing here.
+demand; a client certificate, if the client has one, whose possession TLS proves and whose trust the
+gatekeeper judges (Envoy passes it the leaf alone). Who is refused gets a TLS alert. Per request:
+`cells.ingress.http_filters`. Adding, changing or deleting a namespace changes nothing here.
 
 Sessions are not resumed, so that every connection proves itself to the gatekeeper anew.
 """
@@ -16,11 +16,21 @@ from pathlib import Path
 from cells.ingress.descriptors import descriptor_set
 from cells.ingress.durable_file import replace_file
 from cells.ingress.http_filters import TYPE, Json, http_filters
+from cells.ingress.policies import (
+    AUTHORITY_HEADER,
+    CERTIFICATE_HEADER,
+    WHY_DENIED,
+    denied_by,
+)
+from cells.ingress.records import LONGEST_CONNECTION
 
 _GATEKEEPER = "gatekeeper"
+_KEY_CHECKS = "gatekeeper_key_checks"
+"""The gatekeeper too, apart: however many requests wait there, connections do not wait for them."""
 _FRONTEND = "frontend"
 
 _MOST_CONNECTIONS = 50_000
+_MOST_REQUESTS = 1_000_000
 
 # A request of 4 MiB has to fit whole into every buffer on its way.
 _BUFFER_BYTES = 8 << 20
@@ -40,6 +50,10 @@ class ConnectionLimits:
     idle: timedelta = timedelta(minutes=5)
     """How long without a request. The gatekeeper is asked when a client first says something, so
     this is also how long somebody unknown can hold a connection by saying nothing."""
+
+    def __post_init__(self) -> None:
+        if self.age > LONGEST_CONNECTION:
+            raise ValueError(f"a connection's age is {self.age}, allowed are {LONGEST_CONNECTION}")
 
 
 @dataclass(frozen=True)
@@ -82,12 +96,13 @@ def bootstrap(config: IngressConfig) -> Json:
         "node": {"id": config.cell, "cluster": "ingress"},
         "admin": {"address": _address(config.admin)},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
-        "dynamic_resources": {"ads_config": _secrets_api()},
+        "dynamic_resources": {"ads_config": _discovery()},
         "static_resources": {
             "listeners": [_listener(config)],
             "clusters": [
                 _cluster(_FRONTEND, _address(config.frontend)),
                 _cluster(_GATEKEEPER, {"pipe": {"path": str(config.gatekeeper_socket)}}),
+                _cluster(_KEY_CHECKS, {"pipe": {"path": str(config.gatekeeper_socket)}}),
             ],
         },
     }
@@ -104,7 +119,7 @@ def _connection_limit() -> Json:
     }
 
 
-def _secrets_api() -> Json:
+def _discovery() -> Json:
     return {
         "api_type": "DELTA_GRPC",
         "transport_api_version": "V3",
@@ -145,7 +160,8 @@ def _downstream_tls() -> Json:
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": TYPE + tls + "v3.DownstreamTlsContext",
-            "require_client_certificate": True,
+            # The gatekeeper refuses whoever needs a certificate and has none.
+            "require_client_certificate": False,
             "require_sni": True,
             # A ticket would carry its connection's identity past the removal of a CA.
             "disable_stateless_session_resumption": True,
@@ -212,7 +228,14 @@ def _http(config: IngressConfig) -> Json:
             "stream_idle_timeout": "0s",
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
+            "local_reply_config": _local_replies(),
             "route_config": {
+                # What the ingress alone needs to know ends here; an API key above all.
+                "request_headers_to_remove": [
+                    "authorization",
+                    CERTIFICATE_HEADER,
+                    AUTHORITY_HEADER,
+                ],
                 "virtual_hosts": [
                     {
                         "name": "temporal",
@@ -229,10 +252,32 @@ def _http(config: IngressConfig) -> Json:
                             }
                         ],
                     }
-                ]
+                ],
             },
-            "http_filters": http_filters(config.descriptor_file),
+            "http_filters": http_filters(config.descriptor_file, _KEY_CHECKS),
         },
+    }
+
+
+def _local_replies() -> Json:
+    """Say why in words, where Envoy's filter says no more than that access is denied."""
+    return {
+        "mappers": [
+            {
+                "filter": {
+                    "extension_filter": {
+                        "name": "denied_by",
+                        "typed_config": {
+                            "@type": TYPE
+                            + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                            "expression": f"response.code_details == '{denied_by(policy)}'",
+                        },
+                    }
+                },
+                "body": {"inline_string": words},
+            }
+            for policy, words in WHY_DENIED.items()
+        ]
     }
 
 
@@ -242,6 +287,8 @@ def _cluster(name: str, address: Json) -> Json:
         "name": name,
         "type": "STRICT_DNS" if "socket_address" in address else "STATIC",
         "connect_timeout": "1s",
+        # Each long poll is a request under way; Envoy's default is 1,024 of them in all.
+        "circuit_breakers": {"thresholds": [{"max_requests": _MOST_REQUESTS}]},
         "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
         "typed_extension_protocol_options": {
             options: {

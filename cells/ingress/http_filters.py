@@ -1,4 +1,5 @@
-"""The path of a request through Envoy: inflate it, read its namespace, compare, forward.
+"""The path of a request through Envoy: is its client still trusted, has it a key if it needs one,
+is it within its limit? Then inflate it, read its namespace, compare, forward.
 
 Whatever goes wrong on the way leaves the request without a readable namespace, which is denied.
 """
@@ -6,7 +7,11 @@ Whatever goes wrong on the way leaves the request without a readable namespace, 
 from importlib.resources import files
 from pathlib import Path
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from cells.ingress.descriptors import OPEN_PATHS, SERVICE, namespaced_methods
+from cells.ingress.policies import REQUEST_LIMITS, REVOCATIONS, request_limits, revocations
 
 Json = dict[str, object]
 
@@ -27,10 +32,13 @@ _SKIP = "envoy.extensions.filters.common.matcher.action.v3.SkipFilter"
 _TIER_HEADER = "x-ingress-inflate"
 
 
-def http_filters(descriptor_set: Path) -> list[Json]:
-    """Return the HTTP filters, in order."""
+def http_filters(descriptor_set: Path, gatekeeper: str) -> list[Json]:
+    """Return the HTTP filters, in order; `gatekeeper` is the cluster of the gatekeeper."""
     return [
         _lua("tenant", ""),
+        _discovered(REVOCATIONS, revocations((), ())),
+        _ask_for_key(gatekeeper),
+        _discovered(REQUEST_LIMITS, request_limits({})),
         _lua("unframe", _inflate_constants()),
         *(_inflate(tier, ratio) for tier, (_, ratio) in enumerate(INFLATE_TIERS, start=1)),
         _lua("reframe", ""),
@@ -54,6 +62,66 @@ def _lua(name: str, constants: str) -> Json:
     }
 
 
+def _discovered(name: str, without: Message) -> Json:
+    """Return a filter whose configuration the gatekeeper tells; until then it is `without`."""
+    typed: Json = {
+        "@type": TYPE + without.DESCRIPTOR.full_name,
+        **MessageToDict(without, preserving_proto_field_name=True),
+    }
+    return {
+        "name": name,
+        "config_discovery": {
+            "config_source": {"ads": {}, "resource_api_version": "V3"},
+            "default_config": typed,
+            # Envoy starts without its gatekeeper.
+            "apply_default_config_without_warming": True,
+            "type_urls": [typed["@type"]],
+        },
+    }
+
+
+def _ask_for_key(gatekeeper: str) -> Json:
+    """Return the filter that asks the gatekeeper about each request, except where a certificate has
+    let the connection in."""
+    return _unless(
+        "ingress.api_key",
+        {
+            "name": "ext_authz",
+            "typed_config": {
+                "@type": TYPE + "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+                "stat_prefix": "api_key",
+                "transport_api_version": "V3",
+                "grpc_service": {"envoy_grpc": {"cluster_name": gatekeeper}, "timeout": "2s"},
+                "allowed_headers": {"patterns": [{"exact": "authorization"}]},
+                "metadata_context_namespaces": ["ingress"],
+                "failure_mode_allow": False,
+                "status_on_error": {"code": "ServiceUnavailable"},
+            },
+        },
+        {
+            "single_predicate": {
+                "input": {
+                    "name": "credential",
+                    "typed_config": {
+                        "@type": TYPE
+                        + "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput",
+                        "filter": "ingress",
+                        "path": [{"key": "credential"}],
+                    },
+                },
+                "custom_match": {
+                    "name": "certificate",
+                    "typed_config": {
+                        "@type": TYPE
+                        + "envoy.extensions.matching.input_matchers.metadata.v3.Metadata",
+                        "value": {"string_match": {"exact": "certificate"}},
+                    },
+                },
+            }
+        },
+    )
+
+
 def _inflate_constants() -> str:
     ends = ", ".join(str(end) for end, _ in INFLATE_TIERS)
     return f"local LARGEST_MESSAGE = {LARGEST_MESSAGE}\nlocal TIER_ENDS = {{ {ends} }}\n"
@@ -61,56 +129,46 @@ def _inflate_constants() -> str:
 
 def _inflate(tier: int, ratio: int) -> Json:
     """Return the decompressor of one tier; it looks away unless unframe.lua chose it."""
-    matcher = TYPE + "envoy.extensions.common.matching.v3.ExtensionWithMatcher"
     others = [str(t) for t in range(1, len(INFLATE_TIERS) + 1) if t != tier]
-    return {
-        "name": f"ingress.inflate_{tier}",
-        "typed_config": {
-            "@type": matcher,
-            "extension_config": {
-                "name": "decompressor",
-                "typed_config": {
-                    "@type": TYPE + "envoy.extensions.filters.http.decompressor.v3.Decompressor",
-                    "decompressor_library": {
-                        "name": "gzip",
-                        "typed_config": {
-                            "@type": TYPE
-                            + "envoy.extensions.compression.gzip.decompressor.v3.Gzip",
-                            "max_inflate_ratio": ratio,
-                            "chunk_size": 65536,
-                        },
-                    },
-                    "request_direction_config": {"advertise_accept_encoding": False},
-                    "response_direction_config": {
-                        "common_config": {
-                            "enabled": {
-                                "default_value": False,
-                                "runtime_key": "ingress.inflate_responses",
-                            }
-                        }
+    return _unless(
+        f"ingress.inflate_{tier}",
+        {
+            "name": "decompressor",
+            "typed_config": {
+                "@type": TYPE + "envoy.extensions.filters.http.decompressor.v3.Decompressor",
+                "decompressor_library": {
+                    "name": "gzip",
+                    "typed_config": {
+                        "@type": TYPE + "envoy.extensions.compression.gzip.decompressor.v3.Gzip",
+                        "max_inflate_ratio": ratio,
+                        "chunk_size": 65536,
                     },
                 },
-            },
-            "xds_matcher": {
-                "matcher_list": {
-                    "matchers": [
-                        {
-                            "predicate": {
-                                "or_matcher": {
-                                    "predicate": [
-                                        _header_is(_TIER_HEADER, other) for other in others
-                                    ]
-                                }
-                            },
-                            "on_match": {
-                                "action": {
-                                    "name": "skip",
-                                    "typed_config": {"@type": TYPE + _SKIP},
-                                }
-                            },
+                "request_direction_config": {"advertise_accept_encoding": False},
+                "response_direction_config": {
+                    "common_config": {
+                        "enabled": {
+                            "default_value": False,
+                            "runtime_key": "ingress.inflate_responses",
                         }
-                    ]
-                }
+                    }
+                },
+            },
+        },
+        {"or_matcher": {"predicate": [_header_is(_TIER_HEADER, other) for other in others]}},
+    )
+
+
+def _unless(name: str, extension: Json, predicate: Json) -> Json:
+    """Return a filter that looks away from requests of which the predicate is true."""
+    skip: Json = {"action": {"name": "skip", "typed_config": {"@type": TYPE + _SKIP}}}
+    return {
+        "name": name,
+        "typed_config": {
+            "@type": TYPE + "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+            "extension_config": extension,
+            "xds_matcher": {
+                "matcher_list": {"matchers": [{"predicate": predicate, "on_match": skip}]}
             },
         },
     }

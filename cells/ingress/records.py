@@ -3,6 +3,13 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
+
+LONGEST_CONNECTION = timedelta(days=1)
+"""No connection is allowed to grow older: what is past for longer, no connection stems from."""
+
+_LONGEST_VALUE = 64  # Characters: what a person takes in at a glance.
+_FINGERPRINT = 16  # Characters.
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,23 @@ class CertificateFilter:
 
 
 @dataclass(frozen=True)
+class AdmissionRules:
+    """Who gets in to a namespace and how much they may do, as asked for."""
+
+    client_ca: str = ""
+    """PEM: the CA bundle that client certificates are verified against. Without one, no client
+    certificate gets in."""
+    certificate_filters: tuple[CertificateFilter, ...] = ()
+    """A client certificate must match one of them, if there are any."""
+    api_keys: bool = False
+    """Whether requests with an API key get in."""
+    revoked_serials: tuple[str, ...] = ()
+    """Client certificates refused, sorted: hexadecimal, lower case, no leading zeros."""
+    requests_per_second: int = 0
+    """0: no limit."""
+
+
+@dataclass(frozen=True)
 class IngressRecord:
     """One namespace as the gatekeeper knows it. The private key is sealed for this cell alone."""
 
@@ -27,10 +51,7 @@ class IngressRecord:
     server_name: str
     admitted: bool
     """Whether anybody gets in. Nothing half-made is ever admitted."""
-    client_ca: str
-    """PEM: the CA bundle that client certificates are verified against."""
-    certificate_filters: tuple[CertificateFilter, ...]
-    """A client certificate must match one of them, if there are any."""
+    rules: AdmissionRules
     certificate_chain: str
     """PEM: the endpoint's server certificate, leaf first."""
     sealed_key: bytes
@@ -39,18 +60,35 @@ class IngressRecord:
     @property
     def digest(self) -> str:
         """SHA-256 of all that is enforced: equal digests, equal treatment of every client."""
-        enforced = [
-            self.namespace,
-            self.uid,
-            self.server_name,
-            self.admitted,
-            self.client_ca,
-            [vars(f) for f in self.certificate_filters],
-            self.certificate_chain,
-        ]
-        return hashlib.sha256(json.dumps(enforced).encode()).hexdigest()
+        return _sha256([self.namespace, self.uid, self.admitted, self._enforced])
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What is enforced, part by part: its value where that is short, else a fingerprint."""
+        return {
+            name: part if len(part) <= _LONGEST_VALUE else _sha256(part)[:_FINGERPRINT]
+            for name, part in self._enforced.items()
+        }
+
+    @property
+    def _enforced(self) -> dict[str, str]:
+        rules = self.rules
+        filters = [vars(wanted) for wanted in rules.certificate_filters]
+        return {
+            "server_name": self.server_name,
+            "certificate": self.certificate_chain,
+            "client_ca": rules.client_ca,
+            "certificate_filters": json.dumps(filters) if filters else "",
+            "api_keys": "on" if rules.api_keys else "off",
+            "revoked_serials": ",".join(rules.revoked_serials),
+            "requests_per_second": str(rules.requests_per_second),
+        }
 
 
 def loaded_service(namespace: str, digest: str) -> str:
     """Name the gRPC health service that is SERVING once the gatekeeper enforces `digest`."""
     return f"{namespace}@{digest}"
+
+
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -20,11 +20,45 @@ CREATE TABLE IF NOT EXISTS namespaces (
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
+ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS api_keys boolean NOT NULL DEFAULT false;
+ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS revoked_serials jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS requests_per_second integer NOT NULL DEFAULT 0;
+
+-- Who may use API keys, as far as this cell is concerned: the public keys that sign them, and the
+-- keys that are live, by account. Tenants see none of it.
+CREATE TABLE IF NOT EXISTS signing_keys (
+    kid text PRIMARY KEY,
+    jwk jsonb NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS api_keys (
+    key_id text PRIMARY KEY,
+    account_id text NOT NULL,
+    expires_at timestamptz NOT NULL,
+    -- Whether it may use every namespace of the account.
+    everywhere boolean NOT NULL,
+    -- Otherwise its permission by namespace: {"orders.acme1": "admin" | "write" | "read"}.
+    namespaces jsonb NOT NULL
+);
+CREATE INDEX IF NOT EXISTS api_keys_account ON api_keys (account_id);
+
+CREATE TABLE IF NOT EXISTS api_key_revisions (
+    account_id text PRIMARY KEY,
+    revision bigint NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS usage (
     namespace text NOT NULL REFERENCES namespaces ON DELETE CASCADE,
     hour timestamptz NOT NULL,
     actions bigint NOT NULL,
     PRIMARY KEY (namespace, hour)
+);
+
+-- Which incarnations of namespaces were removed here in the last day: a call for one of them that
+-- comes late must not bring it back.
+CREATE TABLE IF NOT EXISTS removed (
+    uid text PRIMARY KEY,
+    removed_at timestamptz NOT NULL DEFAULT now()
 );
 
 -- Tenants have one group per database, so that a namespace more is a membership more and not an
@@ -42,7 +76,8 @@ BEGIN
     -- All but sealed_key.
     EXECUTE format(
         'GRANT SELECT (namespace, uid, role, login, rotated_at, server_name, admitted, client_ca,
-                       certificate_filters, certificate_chain, created_at, updated_at)
+                       certificate_filters, api_keys, revoked_serials, requests_per_second,
+                       certificate_chain, created_at, updated_at)
          ON namespaces TO %I', tenants);
 END $$;
 
@@ -64,3 +99,21 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER announce_namespace AFTER INSERT OR UPDATE OR DELETE ON namespaces
     FOR EACH ROW EXECUTE FUNCTION announce_namespace();
+
+CREATE OR REPLACE FUNCTION announce_api_keys() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('api_keys', coalesce(NEW.account_id, OLD.account_id));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER announce_api_keys AFTER INSERT OR UPDATE OR DELETE ON api_keys
+    FOR EACH ROW EXECUTE FUNCTION announce_api_keys();
+CREATE OR REPLACE TRIGGER announce_api_keys AFTER INSERT OR UPDATE OR DELETE ON api_key_revisions
+    FOR EACH ROW EXECUTE FUNCTION announce_api_keys();
+
+CREATE OR REPLACE FUNCTION announce_signing_keys() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('api_keys', '*');
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER announce_signing_keys AFTER INSERT OR UPDATE OR DELETE ON signing_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION announce_signing_keys();

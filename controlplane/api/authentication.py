@@ -3,12 +3,11 @@
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 
 from controlplane.api.refusals import Refusal, refusal_of
-from controlplane.identity.keys import ApiKeys
 from controlplane.identity.types import Principal, Unauthenticated
 
 OPEN_METHODS = frozenset(
@@ -26,12 +25,26 @@ Response = TypeVar("Response")
 CALLER: ContextVar[Principal] = ContextVar("caller")
 """Whom the call being served speaks for; unset in the methods open to all."""
 
+API_VERSION_HEADER = "temporal-cloud-api-version"
+API_VERSION: ContextVar[str] = ContextVar("api_version", default="")
+"""What the caller said of itself in `temporal-cloud-api-version`, as it said it; "" for nothing."""
+
+FORWARDED_FOR_HEADER = "x-forwarded-for"
+FORWARDED_FOR: ContextVar[str] = ContextVar("forwarded_for", default="")
+"""What `x-forwarded-for` says of the way that the call came, as it says it: nothing proves it."""
+
+
+class Verifier(Protocol):
+    async def verify(self, token: str) -> Principal:
+        """Return whom the token speaks for; raise Unauthenticated unless it counts right now."""
+        ...
+
 
 @dataclass(frozen=True)
 class Authentication(grpc.aio.ServerInterceptor):
     """Stands before every gRPC method of the server, whichever service it belongs to."""
 
-    keys: ApiKeys
+    keys: Verifier
 
     async def intercept_service(
         self,
@@ -43,6 +56,8 @@ class Authentication(grpc.aio.ServerInterceptor):
     ) -> "grpc.RpcMethodHandler[Request, Response] | None":
         if handler_call_details.method not in OPEN_METHODS:
             metadata = dict(handler_call_details.invocation_metadata)
+            API_VERSION.set(_text(metadata.get(API_VERSION_HEADER)))
+            FORWARDED_FOR.set(_text(metadata.get(FORWARDED_FOR_HEADER)))
             try:
                 CALLER.set(await self.keys.verify(bearer_token(metadata.get("authorization"))))
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody gets in
@@ -52,11 +67,14 @@ class Authentication(grpc.aio.ServerInterceptor):
 
 def bearer_token(header: str | bytes | None) -> str:
     """Return the token of an `authorization` header; raise Unauthenticated if it has none."""
-    text = header.decode(errors="replace") if isinstance(header, bytes) else header or ""
-    scheme, _, token = text.partition(" ")
+    scheme, _, token = _text(header).partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated
     return token.strip()
+
+
+def _text(header: str | bytes | None) -> str:
+    return header.decode(errors="replace") if isinstance(header, bytes) else header or ""
 
 
 def _refusing(refusal: Refusal) -> "grpc.RpcMethodHandler[Request, Response]":

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import grpc
-from google.protobuf.message import Message
-from temporalio.api.workflowservice.v1 import GetSystemInfoRequest, GetSystemInfoResponse
 
 from controlplane.api.authentication import CALLER
 from controlplane.api.calls import SERVICE, Rpc, unimplemented
+from controlplane.api.decoding import decoded
 from controlplane.api.refusals import Refusal
 
-MethodHandler: TypeAlias = "grpc.RpcMethodHandler[Message, Message]"
-Context = grpc.aio.ServicerContext[Message, Message]
+MethodHandler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class CloudService(grpc.GenericRpcHandler):
@@ -28,44 +27,21 @@ class CloudService(grpc.GenericRpcHandler):
         return self._methods.get(name) or _refusing(unimplemented(name))
 
 
-def workflow_service() -> grpc.GenericRpcHandler:
-    """Return as much of Temporal's own service as its SDKs need to connect."""
-
-    async def get_system_info(_: Message, __: Context) -> Message:
-        return GetSystemInfoResponse()
-
-    return grpc.method_handlers_generic_handler(
-        "temporal.api.workflowservice.v1.WorkflowService",
-        {
-            "GetSystemInfo": grpc.unary_unary_rpc_method_handler(
-                get_system_info,
-                request_deserializer=GetSystemInfoRequest.FromString,
-                response_serializer=_serialize,
-            )
-        },
-    )
-
-
 def _method(rpc: Rpc) -> "MethodHandler":
-    async def answer(request: Message, context: Context) -> Message:
-        answer = await rpc.answer(CALLER.get(), request)
-        if isinstance(answer, Refusal):
-            await context.abort(answer.code, answer.message)
-        return answer
+    kind = rpc.request_class
 
-    return grpc.unary_unary_rpc_method_handler(
-        answer,
-        request_deserializer=rpc.request_class.FromString,
-        response_serializer=_serialize,
-    )
+    async def answer(body: bytes, context: Context) -> bytes:
+        asked = decoded(kind, body)
+        answer = asked if isinstance(asked, Refusal) else await rpc.answer(CALLER.get(), asked)
+        if isinstance(answer, Refusal):
+            await context.abort(answer.code, answer.message, tuple(answer.trailers))
+        return answer.SerializeToString()
+
+    return grpc.unary_unary_rpc_method_handler(answer)
 
 
 def _refusing(refusal: Refusal) -> "MethodHandler":
-    async def refuse(_: Message, context: Context) -> Message:
+    async def refuse(_: bytes, context: Context) -> bytes:
         await context.abort(refusal.code, refusal.message)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
-
-
-def _serialize(message: Message) -> bytes:
-    return message.SerializeToString()

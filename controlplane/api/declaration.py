@@ -1,18 +1,38 @@
-"""From the spec a caller declares to the one that is provisioned, checked on the way."""
+"""From the spec a caller declares to the one that is provisioned, checked on the way.
+
+What provisioning has a field of its own for is taken out of the declaration that is kept with it.
+So two specs that mean the same are equal, whichever of the API's older and present fields they use.
+
+Connectivity rules, capacity, fairness and the settings of high availability are kept and shown, and
+nothing enforces them yet.
+"""
 
 import base64
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from temporalio.api.cloud.namespace.v1 import CertificateFilterSpec, MtlsAuthSpec
+from google.protobuf.message import Message
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec as Declaration
 
-from cells.ingress.records import CertificateFilter
 from controlplane.api import limits
+from controlplane.api.messages import declaration
+from controlplane.api.mtls import declared_client_ca, read_client_ca, read_filters
+from controlplane.api.search_attributes import read_search_attributes
+from controlplane.api.versions import LATEST, MTLS_ENABLED, ApiVersion, keep_what_is_newer
 from controlplane.errors import invalid_argument
+from controlplane.identity.limits import AccountLimits
 from controlplane.ids import NAMESPACE_NAME
-from provisioning.certificates import bundle
-from provisioning.types import NamespaceSpec, SearchAttributeType
+from provisioning.types import NamespaceSpec, NamespaceView
+
+# Without content they mean what their absence means.
+_MEAN_NOTHING_EMPTY = (
+    "mtls_auth",
+    "api_key_auth",
+    "lifecycle",
+    "codec_server",
+    "high_availability",
+    "capacity_spec",
+)
 
 
 def check_name(name: str) -> None:
@@ -25,66 +45,145 @@ def check_name(name: str) -> None:
 
 
 def read_declaration(
-    declared: Declaration, regions: Collection[str], now: datetime
+    declared: Declaration,
+    regions: Collection[str],
+    allowed: AccountLimits,
+    now: datetime,
+    version: ApiVersion = LATEST,
 ) -> NamespaceSpec:
     """Return what to provision; raise `invalid_argument` that names the field and what to do."""
+    _check_size(declared)
+    check_name(declared.name)
+    if declared.capacity_spec.HasField("provisioned"):
+        raise invalid_argument(
+            "spec.capacity_spec.provisioned cannot be set at creation: create the namespace "
+            "without it, then update it"
+        )
+    region = _new_region(declared, regions)
+    days = declared.retention_days or limits.DEFAULT_RETENTION_DAYS
+    return _spec(declared, region, _retention(days, allowed), allowed, now, version)
+
+
+def read_replacement(
+    declared: Declaration,
+    view: NamespaceView,
+    allowed: AccountLimits,
+    now: datetime,
+    version: ApiVersion = LATEST,
+) -> NamespaceSpec:
+    """Return what takes the place of the namespace's spec when its caller declares this one.
+
+    It is replaced whole but for what absence leaves as it is: the region, the retention, high
+    availability, capacity, fairness, and fields that the caller's version does not know.
+    """
+    _check_size(declared)
+    stored = declaration(view)
+    if declared.name not in ("", stored.name):
+        raise invalid_argument(
+            f"spec.name {declared.name[:100]!r} is not the namespace's: it cannot be renamed, send "
+            f"{stored.name!r}"
+        )
+    _check_region_stays(declared, view)
+    whole = Declaration()
+    whole.CopyFrom(declared)
+    for field in ("high_availability", "capacity_spec", "fairness"):
+        if stored.HasField(field) and not whole.HasField(field):
+            getattr(whole, field).CopyFrom(getattr(stored, field))
+    keep_what_is_newer(version, whole, stored)
+    retention = (
+        _retention(declared.retention_days, allowed)
+        if declared.retention_days
+        else view.spec.retention
+    )
+    return _spec(whole, view.spec.region, retention, allowed, now, version)
+
+
+def _spec(
+    declared: Declaration,
+    region: str,
+    retention: timedelta,
+    allowed: AccountLimits,
+    now: datetime,
+    version: ApiVersion,
+) -> NamespaceSpec:
+    mtls = declared.mtls_auth
+    by_certificate = mtls.enabled or (
+        # Before there was a field to say so, a CA bundle said it.
+        version < MTLS_ENABLED and bool(declared_client_ca(mtls))
+    )
+    if not by_certificate and not declared.api_key_auth.enabled:
+        raise invalid_argument(
+            "the spec enables no way to authenticate: set spec.mtls_auth.enabled (with the CAs "
+            "that sign your clients' certificates in accepted_client_ca, or with none for one that "
+            "is kept for you) or spec.api_key_auth.enabled"
+        )
+    _check_capacity(declared)
+    client_ca = read_client_ca(mtls, allowed, now) if by_certificate else ""
+    return NamespaceSpec(
+        region=region,
+        retention=retention,
+        client_ca=client_ca,
+        certificate_filters=read_filters(mtls, allowed) if by_certificate else (),
+        search_attributes=read_search_attributes(declared, allowed),
+        delete_protection=declared.lifecycle.enable_delete_protection,
+        declaration=_kept(declared, client_ca),
+        managed_ca=by_certificate and not client_ca,
+        api_keys=declared.api_key_auth.enabled,
+    )
+
+
+def _kept(declared: Declaration, client_ca: str) -> str:
+    """Return what only the declaration says, in one form for each meaning."""
+    kept = Declaration()
+    kept.CopyFrom(declared)
+    as_sent = declared_client_ca(declared.mtls_auth)
+    _clear(kept, "name", "regions", "replicas", "retention_days")
+    _clear(kept, "search_attributes", "custom_search_attributes")
+    _clear(kept.mtls_auth, "enabled", "accepted_client_ca", "accepted_client_ca_deprecated")
+    _clear(kept.mtls_auth, "certificate_filters")
+    if client_ca and as_sent != client_ca.encode():
+        # Clients expect the text that they sent, their comments included.
+        kept.mtls_auth.accepted_client_ca = as_sent
+    _clear(kept.api_key_auth, "enabled")
+    _clear(kept.lifecycle, "enable_delete_protection")
+    if not kept.codec_server.endpoint:
+        _clear(kept, "codec_server")
+    _clear(kept, *(name for name in _MEAN_NOTHING_EMPTY if not getattr(kept, name).ByteSize()))
+    return base64.b64encode(kept.SerializeToString(deterministic=True)).decode()
+
+
+def _clear(message: Message, *fields: str) -> None:
+    for field in fields:
+        message.ClearField(field)
+
+
+def _check_size(declared: Declaration) -> None:
     if declared.ByteSize() > limits.SPEC_BYTES:
         raise invalid_argument(
             f"the spec has {declared.ByteSize()} bytes; at most {limits.SPEC_BYTES} are allowed"
         )
-    check_name(declared.name)
-    _refuse_what_is_not_there(declared)
-    return NamespaceSpec(
-        region=_region(declared, regions),
-        retention=_retention(declared.retention_days),
-        client_ca=_client_ca(declared.mtls_auth, now),
-        certificate_filters=_filters(declared.mtls_auth),
-        search_attributes=_search_attributes(declared),
-        delete_protection=declared.lifecycle.enable_delete_protection,
-        declaration=base64.b64encode(declared.SerializeToString(deterministic=True)).decode(),
-    )
 
 
-def declared_client_ca(mtls: MtlsAuthSpec) -> bytes:
-    """Return the CA bundle as the caller sent it, in the present field or the older one."""
-    if mtls.accepted_client_ca or not mtls.accepted_client_ca_deprecated:
-        return mtls.accepted_client_ca
-    try:
-        return base64.b64decode(mtls.accepted_client_ca_deprecated, validate=True)
-    except ValueError:
+def _check_capacity(declared: Declaration) -> None:
+    capacity = declared.capacity_spec
+    if capacity.HasField("provisioned") and capacity.provisioned.value not in limits.CAPACITY_UNITS:
+        units = ", ".join(f"{unit:g}" for unit in limits.CAPACITY_UNITS)
         raise invalid_argument(
-            "spec.mtls_auth.accepted_client_ca_deprecated is not base64: send the PEM in "
-            "accepted_client_ca instead"
-        ) from None
-
-
-def _refuse_what_is_not_there(declared: Declaration) -> None:
-    """Refuse settings that would be accepted and then not be in force."""
-    if declared.api_key_auth.enabled:
-        raise invalid_argument(
-            "spec.api_key_auth: API keys do not open namespaces yet: leave it off and use mtls_auth"
-        )
-    if not declared.mtls_auth.enabled:
-        raise invalid_argument(
-            "the spec enables no way to authenticate: set spec.mtls_auth.enabled and "
-            "spec.mtls_auth.accepted_client_ca"
-        )
-    if declared.capacity_spec.HasField("provisioned"):
-        raise invalid_argument(
-            "spec.capacity_spec.provisioned is not available yet: leave capacity_spec out or "
-            "send on_demand"
-        )
-    if declared.fairness.task_queue_fairness_enabled:
-        raise invalid_argument(
-            "spec.fairness.task_queue_fairness_enabled is not available yet: leave fairness out"
-        )
-    if declared.connectivity_rule_ids:
-        raise invalid_argument(
-            "spec.connectivity_rule_ids: there are no connectivity rules yet: send none"
+            f"spec.capacity_spec.provisioned.value is {capacity.provisioned.value:g}: send one of "
+            f"{units}"
         )
 
 
-def _region(declared: Declaration, known: Collection[str]) -> str:
+def _retention(days: int, allowed: AccountLimits) -> timedelta:
+    if not 1 <= days <= allowed.retention_days:
+        raise invalid_argument(
+            f"spec.retention_days is {days}: send 1 to {allowed.retention_days}, or 0 for "
+            f"{limits.DEFAULT_RETENTION_DAYS} at creation and for no change in an update"
+        )
+    return timedelta(days=days)
+
+
+def _new_region(declared: Declaration, known: Collection[str]) -> str:
     replicas = [replica.region for replica in declared.replicas]
     wanted = replicas or list(declared.regions)
     if replicas and declared.regions and set(replicas) != set(declared.regions):
@@ -108,101 +207,19 @@ def _region(declared: Declaration, known: Collection[str]) -> str:
     return wanted[0]
 
 
+def _check_region_stays(declared: Declaration, view: NamespaceView) -> None:
+    """Refuse other regions than the namespace's in either field; none at all leave them be."""
+    for field, named in (
+        ("replicas", [replica.region for replica in declared.replicas]),
+        ("regions", list(declared.regions)),
+    ):
+        if named and named != [view.spec.region]:
+            raise invalid_argument(
+                f"spec.{field} names {', '.join(named)}, and the namespace is in "
+                f"{view.spec.region}: an update does not move a namespace; regions are added with "
+                "AddNamespaceRegion and removed with DeleteNamespaceRegion"
+            )
+
+
 def _listed(regions: Collection[str]) -> str:
     return ", ".join(sorted(regions)) or "(the fleet has no regions yet)"
-
-
-def _retention(days: int) -> timedelta:
-    days = days or limits.DEFAULT_RETENTION_DAYS
-    if days not in limits.RETENTION_DAYS:
-        raise invalid_argument(
-            f"spec.retention_days is {days}: send {limits.RETENTION_DAYS[0]} to "
-            f"{limits.RETENTION_DAYS[-1]}, or 0 for {limits.DEFAULT_RETENTION_DAYS}"
-        )
-    return timedelta(days=days)
-
-
-def _client_ca(mtls: MtlsAuthSpec, now: datetime) -> str:
-    pem = declared_client_ca(mtls)
-    if not pem:
-        raise invalid_argument(
-            "spec.mtls_auth.accepted_client_ca is empty: send the PEM certificates of the CAs "
-            "that sign your clients' certificates"
-        )
-    return bundle.check(pem.decode(errors="replace"), now).pem
-
-
-def _filters(mtls: MtlsAuthSpec) -> tuple[CertificateFilter, ...]:
-    count = len(mtls.certificate_filters)
-    if count > limits.CERTIFICATE_FILTERS:
-        raise invalid_argument(
-            f"spec.mtls_auth has {count} certificate_filters; at most "
-            f"{limits.CERTIFICATE_FILTERS} are allowed"
-        )
-    return tuple(_filter(number, spec) for number, spec in enumerate(mtls.certificate_filters, 1))
-
-
-def _filter(number: int, spec: CertificateFilterSpec) -> CertificateFilter:
-    found = CertificateFilter(
-        common_name=spec.common_name,
-        organization=spec.organization,
-        organizational_unit=spec.organizational_unit,
-        subject_alternative_name=spec.subject_alternative_name,
-    )
-    patterns = vars(found)
-    if not any(patterns.values()):
-        raise invalid_argument(
-            f"certificate filter {number} is empty and would let every client in: set one of "
-            f"{', '.join(patterns)}"
-        )
-    for name, pattern in patterns.items():
-        if not limits.FILTER_PATTERN.fullmatch(pattern):
-            raise invalid_argument(
-                f"certificate filter {number}: {name} {pattern!r} may hold one `*`, at its "
-                "beginning or its end"
-            )
-    return found
-
-
-def _search_attributes(declared: Declaration) -> dict[str, SearchAttributeType]:
-    found = {
-        name: _older_type(name, value) for name, value in declared.custom_search_attributes.items()
-    }
-    found |= {name: _type(name, value) for name, value in declared.search_attributes.items()}
-    for name in found:
-        if not limits.SEARCH_ATTRIBUTE_NAME.fullmatch(name):
-            raise invalid_argument(
-                f"search attribute {name[:100]!r} is not a name: use up to 64 letters, digits, "
-                "`_`, `.` and `-`, beginning with a letter"
-            )
-    for kind, most in limits.SEARCH_ATTRIBUTES.items():
-        count = sum(found_kind == kind for found_kind in found.values())
-        if count > most:
-            raise invalid_argument(
-                f"the spec has {count} search attributes of type {kind}; at most {most} are allowed"
-            )
-    return dict(sorted(found.items()))
-
-
-def _type(name: str, value: int) -> SearchAttributeType:
-    known = Declaration.SearchAttributeType
-    try:
-        return SearchAttributeType(
-            known.Name(known.ValueType(value)).removeprefix("SEARCH_ATTRIBUTE_TYPE_")
-        )
-    except ValueError:
-        raise _unknown_type(name, str(value)) from None
-
-
-def _older_type(name: str, value: str) -> SearchAttributeType:
-    try:
-        return SearchAttributeType(value.upper())
-    except ValueError:
-        raise _unknown_type(name, value) from None
-
-
-def _unknown_type(name: str, value: str) -> Exception:
-    return invalid_argument(
-        f"search attribute {name!r} has the unknown type {value!r}: use one of "
-        f"{', '.join(SearchAttributeType)}"
-    )

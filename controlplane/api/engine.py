@@ -5,13 +5,24 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.api.ports import EngineUnavailable
+from controlplane.payloads import data_converter
 from provisioning.client import NamespaceClient
-from provisioning.types import CreateNamespace, DeleteNamespace, NamespaceView
+from provisioning.types import (
+    CreateNamespace,
+    DeleteNamespace,
+    InspectNamespace,
+    IssueClientCertificate,
+    NamespaceView,
+    RenameSearchAttribute,
+    RevokeCertificate,
+    SetRequestLimit,
+    UpdateNamespace,
+    UpdateTags,
+)
 
 ACCEPT_WITHIN_SECONDS = 15.0
 """How long an entity may take to record a request: no worker may be running."""
@@ -30,7 +41,7 @@ _SILENT = {
 async def connect_lazily() -> Client:
     """Return a client of the engine that the environment names; it connects at its first call."""
     config = ClientConfig.load_client_connect_config()
-    return await Client.connect(**config, lazy=True, data_converter=pydantic_data_converter)
+    return await Client.connect(**config, lazy=True, data_converter=data_converter)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,29 @@ class EngineWriter:
 
     async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
         return await self._accepted(self.namespaces.create(namespace, request))
+
+    async def update(self, namespace: str, request: UpdateNamespace) -> NamespaceView:
+        return await self._accepted(self.namespaces.update(namespace, request))
+
+    async def rename_search_attribute(
+        self, namespace: str, request: RenameSearchAttribute
+    ) -> NamespaceView:
+        return await self._accepted(self.namespaces.rename_search_attribute(namespace, request))
+
+    async def tag(self, namespace: str, request: UpdateTags) -> NamespaceView:
+        return await self._accepted(self.namespaces.tag(namespace, request))
+
+    async def set_request_limit(self, namespace: str, request: SetRequestLimit) -> NamespaceView:
+        return await self._accepted(self.namespaces.set_request_limit(namespace, request))
+
+    async def revoke(self, namespace: str, request: RevokeCertificate) -> NamespaceView:
+        return await self._accepted(self.namespaces.revoke(namespace, request))
+
+    async def issue(self, namespace: str, request: IssueClientCertificate) -> NamespaceView:
+        return await self._accepted(self.namespaces.issue(namespace, request))
+
+    async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView:
+        return await self._accepted(self.namespaces.inspect(namespace, request))
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         return await self._accepted(self.namespaces.delete(namespace, request))

@@ -1,41 +1,30 @@
 """The Fleet API: HTTP and JSON, for operators and for whatever explains what is going on.
 
-Its keys and what they see are those of the Cloud Ops API.
+Its keys and what they may do are those of the Cloud Ops API. What it changes is an operation, too:
+with the same `operation_id` it is begun once, and GetAsyncOperation knows of it.
 """
 
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cells.types import CellView
-from controlplane.api.endpoints import Endpoints
-from controlplane.api.fleet_types import (
-    NamespaceDetails,
-    OperationDetails,
-    Problem,
-    namespace_details,
-    operation_details,
-)
+from controlplane.api.authentication import Verifier
+from controlplane.api.calls import Calls
+from controlplane.api.fleet_types import OperationDetails, Problem, operation_details
+from controlplane.api.http_callers import http_caller
+from controlplane.api.namespace_routes import NamespaceRoutes
 from controlplane.api.problems import answer_with_problems
 from controlplane.errors import not_found
-from controlplane.identity.keys import ApiKeys
-from controlplane.identity.types import Principal, Unauthenticated
+from controlplane.identity.types import Principal
 from controlplane.store.queries import ReadModel
 
-_bearer = HTTPBearer(auto_error=False, description="An API key, as for the Cloud Ops API.")
 
-
-def fleet_app(keys: ApiKeys, reads: ReadModel, endpoints: Endpoints) -> FastAPI:
+def fleet_app(
+    keys: Verifier, calls: Calls, reads: ReadModel, namespaces: NamespaceRoutes
+) -> FastAPI:
     """Return the application that serves `/fleet/v1`, its OpenAPI document, and `/healthz`."""
-
-    async def caller(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    ) -> Principal:
-        if credentials is None:
-            raise Unauthenticated
-        return await keys.verify(credentials.credentials)
-
+    caller = http_caller(keys)
     Caller = Annotated[Principal, Depends(caller)]
     app = FastAPI(
         title="Fleet API",
@@ -54,24 +43,19 @@ def fleet_app(keys: ApiKeys, reads: ReadModel, endpoints: Endpoints) -> FastAPI:
         return {"status": "ok"}
 
     @app.get("/fleet/v1/cells")
-    async def cells(_: Caller) -> list[CellView]:
+    async def cells(caller: Caller) -> list[CellView]:
         """Return every cell, by id."""
+        await calls.admitted(caller, "fleet.cells", None)
         return await reads.cells()
-
-    @app.get("/fleet/v1/namespaces/{namespace}")
-    async def namespace(caller: Caller, namespace: str) -> NamespaceDetails:
-        """Return the namespace and why it is as it is."""
-        view = await reads.namespace(caller.account.id, namespace)
-        if view is None:
-            raise not_found(f"namespace {namespace!r} not found")
-        return namespace_details(view, await endpoints.mtls(view))
 
     @app.get("/fleet/v1/operations/{operation}")
     async def operation(caller: Caller, operation: str) -> OperationDetails:
         """Return the operation, step by step."""
+        await calls.admitted(caller, "fleet.operation", None)
         found = await reads.operation(caller.account.id, operation)
         if found is None:
             raise not_found(f"operation {operation!r} not found")
         return operation_details(found.namespace, found.operation)
 
+    app.include_router(namespaces.router(caller))
     return app

@@ -1,107 +1,149 @@
 """The Cloud Ops API over HTTP and JSON, routed as the service's own annotations say.
 
 The conventions are those of grpc-gateway: lowerCamelCase, defaults left out, path variables over
-the body, query parameters bound to fields, also nested ones (`a.b=`).
+the body, and errors as `google.rpc.Status`, also for paths and verbs that lead nowhere.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qs
+from dataclasses import dataclass
+from http import HTTPStatus
 
-from fastapi import Request, Response
-from fastapi.responses import JSONResponse
-from google.api import annotations_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
-from google.protobuf.message import Message
-from starlette.routing import Route
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.rpc.status_pb2 import Status
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
 
-from controlplane.api.authentication import bearer_token
+from controlplane.api.authentication import (
+    API_VERSION,
+    API_VERSION_HEADER,
+    CALLER,
+    FORWARDED_FOR,
+    FORWARDED_FOR_HEADER,
+    Verifier,
+    bearer_token,
+)
 from controlplane.api.calls import Rpc
-from controlplane.api.problems import problem
-from controlplane.api.refusals import Refusal
-from controlplane.errors import invalid_argument
-from controlplane.identity.keys import ApiKeys
+from controlplane.api.http.openapi import openapi_document
+from controlplane.api.http.requests import fields_of_body, fields_of_query, request_of
+from controlplane.api.http.rules import HttpRule, Routes, http_rule
+from controlplane.api.refusals import HTTP_STATUS, Refusal, refusal_of
+from controlplane.api.versions import json_version
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes."""
 
-_VARIABLE = re.compile(r"{[^}]+}")
-_DOT = "__"
+_CLIENT_CLOSED_REQUEST = 499
+"""Nobody reads it; so does grpc-gateway call it."""
 
 
-def gateway_routes(rpcs: Mapping[str, Rpc], keys: ApiKeys) -> list[Route]:
-    """Return a route per RPC; those without a handler answer that they are not implemented."""
-    return [_route(rpc, keys) for rpc in rpcs.values()]
+def gateway_routes(rpcs: Mapping[str, Rpc], keys: Verifier) -> list[BaseRoute]:
+    """Return what serves `/cloud` and everything below it; `/cloud/openapi.json` describes it."""
+    document = openapi_document(rpcs.values())
+
+    async def openapi(_: Request) -> Response:
+        return JSONResponse(document)
+
+    routes = Routes((http_rule(rpc.method), rpc) for rpc in rpcs.values())
+    return [Route("/cloud/openapi.json", openapi), Gateway(routes, keys)]
 
 
-def _route(rpc: Rpc, keys: ApiKeys) -> Route:
-    rule = rpc.method.GetOptions().Extensions[annotations_pb2.http]  # type: ignore[index, var-annotated]  # Ships no types.
-    verb: str = rule.WhichOneof("pattern")
-    # The router's names cannot hold the dot of a nested field.
-    path = _VARIABLE.sub(lambda found: found[0].replace(".", _DOT), getattr(rule, verb))
+@dataclass(frozen=True)
+class Gateway(BaseRoute):
+    """Serves every RPC; those without a handler answer that they are not implemented."""
 
-    async def answer(request: Request) -> Response:
-        caller = await keys.verify(bearer_token(request.headers.get("authorization")))
-        message = await _read(request, rpc, has_body=bool(rule.body))
-        answer = await rpc.answer(caller, message)
+    routes: Routes[Rpc]
+    keys: Verifier
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the path is ours. A pattern of the router's would leave out some."""
+        ours = scope["type"] == "http" and f"{scope['path']}/".startswith("/cloud/")
+        return (Match.FULL if ours else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self._answer(Request(scope, receive)))(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        path: str = request.scope["path"]
+        found = self.routes.find(path)
+        if found is None:
+            return _refused(Refusal(grpc.StatusCode.NOT_FOUND, _routing_error(request, "")))
+        allowed = _allowed(found.by_verb)
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": allowed})
+        # The server leaves the body of an answer to HEAD out.
+        verb = "GET" if request.method == "HEAD" else request.method
+        if verb not in found.by_verb:
+            # As grpc-gateway words it: a verb that leads nowhere is a method that does not exist.
+            hint = f": use {allowed}"
+            unimplemented = Refusal(grpc.StatusCode.UNIMPLEMENTED, _routing_error(request, hint))
+            return _refused(unimplemented, {"allow": allowed})
+        rule, rpc = found.by_verb[verb]
+        try:
+            return await self._call(request, rule, rpc, found.values)
+        except ClientDisconnect:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        except _BodyTooLong:
+            too_long = f"the body is longer than {LARGEST_BODY} bytes"
+            # Nobody reads the rest of it.
+            hang_up = {"connection": "close"}
+            return _refused(Refusal(grpc.StatusCode.INVALID_ARGUMENT, too_long), hang_up)
+        except Exception as error:  # noqa: BLE001 - each kind has its status code
+            return _refused(refusal_of(error))
+
+    async def _call(
+        self, request: Request, rule: HttpRule, rpc: Rpc, values: Sequence[str]
+    ) -> Response:
+        API_VERSION.set(json_version(request.headers.get(API_VERSION_HEADER, "")))
+        FORWARDED_FOR.set(request.headers.get(FORWARDED_FOR_HEADER, ""))
+        caller = await self.keys.verify(bearer_token(request.headers.get("authorization")))
+        CALLER.set(caller)
+        kind = rpc.method.input_type
+        fields = (
+            fields_of_body(await _body(request))
+            if rule.has_body
+            else fields_of_query(kind, request.url.query)
+        )
+        asked = request_of(kind, fields, zip(rule.variables, values, strict=True))
+        answer = await rpc.answer(caller, asked)
         if isinstance(answer, Refusal):
-            return problem(answer)
+            return _refused(answer)
         return JSONResponse(MessageToDict(answer))
 
-    return Route(path, answer, methods=[verb.upper()], include_in_schema=False)
 
-
-async def _read(request: Request, rpc: Rpc, *, has_body: bool) -> Message:
-    kind = rpc.method.input_type
-    fields = await _body(request) if has_body else {}
-    if not has_body:
-        for path, values in parse_qs(request.url.query, keep_blank_values=True).items():
-            _bind(fields, kind, path, values)
-    for path, value in request.path_params.items():
-        _bind(fields, kind, path.replace(_DOT, "."), [value])
-    try:
-        return ParseDict(fields, rpc.request_class(), ignore_unknown_fields=True)
-    except ParseError as error:
-        raise invalid_argument(f"the request is not a {kind.name}: {error}") from None
-
-
-async def _body(request: Request) -> dict[str, object]:
+async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise invalid_argument(f"the body is longer than {LARGEST_BODY} bytes")
-    try:
-        fields = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise invalid_argument(f"the body is not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise invalid_argument("the body is not a JSON object")
-    return fields
+            raise _BodyTooLong
+    return bytes(body)
 
 
-def _bind(fields: dict[str, object], message: Descriptor, path: str, values: Sequence[str]) -> None:
-    """Set the field that a parameter names, over whatever the body says of it."""
-    name, _, rest = path.partition(".")
-    field = next((f for f in message.fields if name in (f.name, f.json_name)), None)
-    nested = None if field is None else field.message_type
-    if field is None or (nested is None) == bool(rest) or (nested and field.is_repeated):
-        raise invalid_argument(f"{message.name} has no field {path!r} that a parameter could set")
-    said = fields.pop(field.name, fields.pop(field.json_name, None))
-    if nested is not None:
-        inner = said if isinstance(said, dict) else {}
-        _bind(inner, nested, rest, values)
-        fields[field.json_name] = inner
-    elif field.is_repeated:
-        fields[field.json_name] = [_scalar(field, value) for value in values]
-    else:
-        fields[field.json_name] = _scalar(field, values[-1])
+class _BodyTooLong(Exception):
+    pass
 
 
-def _scalar(field: FieldDescriptor, value: str) -> str | bool:
-    """Return the value as protobuf's JSON has it, which reads everything but booleans from text."""
-    if field.type == FieldDescriptor.TYPE_BOOL and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    return value
+def _refused(refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the refusal as `google.rpc.Status`."""
+    number, _ = refusal.code.value
+    status = Status(code=number, message=refusal.message)
+    for detail in refusal.details:
+        status.details.add().Pack(detail)
+    # With all its fields, as grpc-gateway writes it.
+    return JSONResponse(
+        MessageToDict(status, always_print_fields_with_no_presence=True),
+        HTTP_STATUS[refusal.code],
+        {**refusal.http_headers, **(headers or {})},
+    )
+
+
+def _allowed(by_verb: Mapping[str, object]) -> str:
+    return ", ".join(sorted({*by_verb, "OPTIONS"} | ({"HEAD"} if "GET" in by_verb else set())))
+
+
+def _routing_error(request: Request, hint: str) -> str:
+    what = f"{request.method} {request.scope['path'][:200]}"
+    return f"{what} is no method of this API{hint}; see /cloud/openapi.json"

@@ -7,7 +7,6 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.cloud.namespace.v1 import (
-    CertificateFilterSpec,
     Namespace,
     NamespaceRegionStatus,
     Replica,
@@ -17,9 +16,12 @@ from temporalio.api.cloud.namespace.v1 import NamespaceSpec as Declaration
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.api.cloud.resource.v1 import ResourceState
 
-from controlplane.api.declaration import declared_client_ca
+from controlplane.api.endpoints import Addresses
+from controlplane.api.mtls import declared_client_ca, filter_message
+from controlplane.api.search_attributes import fill_search_attributes
+from controlplane.api.versions import LATEST, ApiVersion, hide_what_breaks
+from controlplane.store.operations import AnyOperation
 from provisioning.types import (
-    DEMAND,
     NamespaceLife,
     NamespaceView,
     Operation,
@@ -29,8 +31,10 @@ from provisioning.types import (
 CHECK_AGAIN_AFTER = timedelta(seconds=1)
 
 
-def namespace_message(view: NamespaceView, endpoint: str | None) -> Namespace:
-    """Return the namespace as its account sees it; `endpoint` is where its clients dial."""
+def namespace_message(
+    view: NamespaceView, addresses: Addresses, version: ApiVersion = LATEST
+) -> Namespace:
+    """Return the namespace as its account sees it."""
     message = Namespace(
         namespace=view.id,
         resource_version=view.resource_version,
@@ -39,38 +43,44 @@ def namespace_message(view: NamespaceView, endpoint: str | None) -> Namespace:
         state_deprecated=view.life.value.replace("_", "").lower(),
         active_region=view.spec.region,
         created_time=timestamp(view.created_at),
+        tags=view.tags,
     )
+    hide_what_breaks(version, message.spec)
     if view.modified_at is not None:
         message.last_modified_time.CopyFrom(timestamp(view.modified_at))
     open_operation = _open_operation(view)
     if open_operation is not None:
         message.async_operation_id = open_operation.id
-    message.endpoints.mtls_grpc_address = endpoint or ""
-    message.limits.actions_per_second_limit = DEMAND.actions_per_second
+    message.endpoints.mtls_grpc_address = addresses.certificates
+    message.endpoints.grpc_address = addresses.api_keys
+    if view.policy.requests_per_second:
+        message.limits.actions_per_second_limit = view.policy.requests_per_second
     _fill_regions(message, view)
     return message
 
 
 def declaration(view: NamespaceView) -> Declaration:
-    """Return the spec as its caller wrote it, unknown fields included, with both views filled."""
+    """Return the spec as its caller declared it, unknown fields included, with the API's older and
+    present fields filled alike."""
     spec = Declaration.FromString(base64.b64decode(view.spec.declaration))
     spec.name = view.id.rpartition(".")[0]
     spec.retention_days = view.spec.retention.days
     # Clients of either age read one of the two.
     spec.regions[:] = [view.spec.region]
-    if [replica.region for replica in spec.replicas] != [view.spec.region]:
-        del spec.replicas[:]
-        spec.replicas.append(ReplicaSpec(region=view.spec.region))
+    del spec.replicas[:]
+    spec.replicas.append(ReplicaSpec(region=view.spec.region))
     _fill_mtls(spec, view)
     # Some clients take its absence for an unknown value.
-    spec.api_key_auth.SetInParent()
-    _fill_search_attributes(spec, view)
+    spec.api_key_auth.enabled = view.spec.api_keys
+    spec.ClearField("search_attributes")
+    spec.ClearField("custom_search_attributes")
+    fill_search_attributes(spec, view.spec)
     if view.spec.delete_protection:
         spec.lifecycle.enable_delete_protection = True
     return spec
 
 
-def operation_message(operation: Operation, request: bytes | None) -> AsyncOperation:
+def operation_message(operation: AnyOperation, request: bytes | None) -> AsyncOperation:
     """Return the operation; `request` is the Any of the message that asked for it."""
     message = AsyncOperation(
         id=operation.id,
@@ -106,29 +116,17 @@ def _open_operation(view: NamespaceView) -> Operation | None:
 
 
 def _fill_mtls(spec: Declaration, view: NamespaceView) -> None:
-    if not view.spec.client_ca:
+    if not (view.spec.client_ca or view.spec.managed_ca):
         return
     mtls = spec.mtls_auth
     mtls.enabled = True
-    mtls.accepted_client_ca = declared_client_ca(mtls) or view.spec.client_ca.encode()
-    mtls.accepted_client_ca_deprecated = base64.b64encode(mtls.accepted_client_ca).decode()
-    if not mtls.certificate_filters:
-        mtls.certificate_filters.extend(
-            CertificateFilterSpec(
-                common_name=wanted.common_name,
-                organization=wanted.organization,
-                organizational_unit=wanted.organizational_unit,
-                subject_alternative_name=wanted.subject_alternative_name,
-            )
-            for wanted in view.spec.certificate_filters
-        )
-
-
-def _fill_search_attributes(spec: Declaration, view: NamespaceView) -> None:
-    types = Declaration.SearchAttributeType
-    for name, kind in view.spec.search_attributes.items():
-        spec.search_attributes[name] = types.Value(f"SEARCH_ATTRIBUTE_TYPE_{kind.value}")
-        spec.custom_search_attributes[name] = kind.value.lower()
+    if view.spec.client_ca:
+        mtls.accepted_client_ca = declared_client_ca(mtls) or view.spec.client_ca.encode()
+        mtls.accepted_client_ca_deprecated = base64.b64encode(mtls.accepted_client_ca).decode()
+    del mtls.certificate_filters[:]
+    mtls.certificate_filters.extend(
+        filter_message(wanted) for wanted in view.spec.certificate_filters
+    )
 
 
 def _fill_regions(message: Namespace, view: NamespaceView) -> None:

@@ -28,15 +28,16 @@ def page_start(listing: str, token: str) -> str:
     try:
         decoded = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise _foreign(token) from None
+        raise foreign(token) from None
     version, _, rest = decoded.partition("\0")
     of, _, after = rest.partition("\0")
-    if version != "1" or of != listing or not after:
-        raise _foreign(token)
+    if version != "1" or of != listing or not after or "\0" in after:
+        raise foreign(token)
     return after
 
 
-def _foreign(token: str) -> Exception:
+def foreign(token: str) -> Exception:
+    """Return the refusal of a token that is not of the list it was sent for."""
     return invalid_argument(
         f"page_token {token[:100]!r} does not belong to this list: send the next_page_token of "
         "the page before with the same filter, or none for the first page"

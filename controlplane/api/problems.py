@@ -5,19 +5,28 @@ from dataclasses import asdict
 import grpc
 import psycopg
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from temporalio.exceptions import ApplicationError
 
 from controlplane.api.fleet_types import Problem
-from controlplane.api.refusals import HTTP_STATUS, Refusal, refusal_of
-from controlplane.identity.types import Unauthenticated
+from controlplane.api.refusals import HTTP_STATUS, Refusal, Refused, refusal_of
+from controlplane.identity.types import PermissionDenied, Unauthenticated
 
 
 def answer_with_problems(app: FastAPI) -> None:
     """Make whatever the application's paths raise, and its router refuses, a Problem."""
-    for expected in (ApplicationError, Unauthenticated, psycopg.OperationalError, Exception):
+    for expected in (
+        ApplicationError,
+        Unauthenticated,
+        PermissionDenied,
+        Refused,
+        psycopg.OperationalError,
+        Exception,
+    ):
         app.add_exception_handler(expected, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_request)
     app.add_exception_handler(HTTPException, _refuse_path)
 
 
@@ -27,6 +36,15 @@ def problem(refusal: Refusal) -> JSONResponse:
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:
     return problem(refusal_of(error))
+
+
+async def _refuse_request(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    wrong = "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+    )
+    return problem(Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"{wrong}; see /openapi.json"))
 
 
 async def _refuse_path(request: Request, error: Exception) -> JSONResponse:
@@ -41,9 +59,6 @@ async def _refuse_path(request: Request, error: Exception) -> JSONResponse:
 
 def _problem(status: int, refusal: Refusal) -> JSONResponse:
     number, _ = refusal.code.value
-    unknown = refusal.code is grpc.StatusCode.UNAUTHENTICATED
     return JSONResponse(
-        asdict(Problem(number, refusal.code.name, refusal.message)),
-        status,
-        {"www-authenticate": "Bearer"} if unknown else None,
+        asdict(Problem(number, refusal.code.name, refusal.message)), status, refusal.http_headers
     )

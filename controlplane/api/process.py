@@ -3,19 +3,24 @@
 import asyncio
 import logging
 import signal
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.engine import EngineWriter, connect_lazily
 from controlplane.api.logs import log_json_lines
 from controlplane.api.server import serving
 from controlplane.identity.keys import ApiKeys
-from controlplane.identity.tokens import load_signer
+from controlplane.identity.signing_keys import load_signer
 from controlplane.secrets.file import FileSecretStore
 from controlplane.settings import ApiSettings, Settings
 from controlplane.store.pool import database_conninfo, open_pool_on
 from controlplane.store.schema import migrate
 from provisioning.client import NamespaceClient
 
+_ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
 _logger = logging.getLogger(__name__)
 
 
@@ -27,17 +32,28 @@ async def run(settings: Settings, listen: ApiSettings) -> None:
     secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
     conninfo = await database_conninfo(settings, secrets)
     await migrate(conninfo)
-    writer = EngineWriter(NamespaceClient(await connect_lazily()))
+    engine = await connect_lazily()
+    writer = EngineWriter(NamespaceClient(engine))
     pool = await open_pool_on(conninfo)
     try:
         keys = ApiKeys(pool, await load_signer(secrets))
         certificate = ApiCertificate(secrets, settings.zone)
-        async with serving(pool, keys, writer, certificate, settings.zone, listen) as ports:
+        async with serving(
+            pool, keys, writer, certificate, settings.zone, listen, lambda: _answers(engine)
+        ) as ports:
             _logger.info("serving", extra=vars(ports))
             await stop.wait()
             _logger.info("stopping")
     finally:
         await pool.close()
+
+
+async def _answers(engine: Client) -> bool:
+    try:
+        return await engine.service_client.check_health(timeout=_ENGINE_ANSWERS_WITHIN)
+    except (RPCError, RuntimeError):
+        # The latter is how a lazy client reports that it could not connect.
+        return False
 
 
 def main() -> None:

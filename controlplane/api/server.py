@@ -3,30 +3,54 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
 import uvicorn
 from fastapi import FastAPI
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health
 
+from controlplane.api.account_routes import AccountRoutes
+from controlplane.api.audit_trail import AuditTrail
 from controlplane.api.authentication import Authentication
-from controlplane.api.calls import all_rpcs
+from controlplane.api.calls import Calls, all_rpcs
 from controlplane.api.certificate import ApiCertificate
-from controlplane.api.cloud_service import CloudService, workflow_service
+from controlplane.api.cloud_service import CloudService
+from controlplane.api.concurrency import OperationsAtOnce
 from controlplane.api.endpoints import Endpoints
 from controlplane.api.fleet_api import fleet_app
+from controlplane.api.fleet_changes import NamespaceChanges
 from controlplane.api.gateway import gateway_routes
+from controlplane.api.handlers.api_keys import ApiKeyHandlers
+from controlplane.api.handlers.audit import AuditHandlers
+from controlplane.api.handlers.identity import UserHandlers
 from controlplane.api.handlers.namespaces import NamespaceHandlers
 from controlplane.api.handlers.operations import OperationHandlers
 from controlplane.api.handlers.regions import RegionHandlers
+from controlplane.api.handlers.service_accounts import ServiceAccountHandlers
 from controlplane.api.handlers.table import handler_table
+from controlplane.api.http_callers import http_caller
+from controlplane.api.jwks import jwks_router
+from controlplane.api.late_records import LateRecords
+from controlplane.api.metrics import CallMetrics, Exposition
+from controlplane.api.namespace_messages import NamespaceMessages
+from controlplane.api.namespace_routes import NamespaceRoutes
+from controlplane.api.once import Once
+from controlplane.api.open_services import open_services
 from controlplane.api.ports import NamespaceWriter
 from controlplane.identity.keys import ApiKeys
+from controlplane.identity.limits import AccountLimitsReader
+from controlplane.identity.managed_keys import ManagedKeys
+from controlplane.identity.quota import Quota
+from controlplane.identity.service_accounts import ServiceAccounts
+from controlplane.identity.users import Users
 from controlplane.settings import ApiSettings
+from controlplane.store.audit import AuditLog
+from controlplane.store.client_certificates import ClientCertificateReads
 from controlplane.store.directory import Directory
+from controlplane.store.monitoring import Monitoring
 from controlplane.store.operations import Claims
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
@@ -38,6 +62,8 @@ _LARGEST_MESSAGE = 8 * 1024 * 1024
 _OPTIONS = [
     # Without this, a second process shares a port in use, and gets half of the calls.
     ("grpc.so_reuseport", 0),
+    # A call whose message never comes whole stays open for as long as its connection.
+    ("grpc.max_concurrent_streams", 1000),
     ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
     ("grpc.max_send_message_length", _LARGEST_MESSAGE),
 ]
@@ -60,30 +86,52 @@ async def serving(
     certificate: ApiCertificate,
     zone: str,
     listen: ApiSettings,
+    engine_answers: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[Listening]:
     """Serve until the block ends; calls in flight then have a few seconds to finish."""
     reads, endpoints = ReadModel(pool), Endpoints(zone, Directory(pool))
+    limits, log, metrics = AccountLimitsReader(pool), AuditLog(pool), CallMetrics()
+    quota = Quota(pool, limits)
+    calls = Calls(limits, OperationsAtOnce(quota), AuditTrail(log), metrics)
+    once = Once(Claims(pool), Projections(pool))
+    users, service_accounts = Users(pool), ServiceAccounts(pool, limits)
     rpcs = all_rpcs(
         handler_table(
             RegionHandlers(endpoints.directory),
-            NamespaceHandlers(reads, Claims(pool), Projections(pool), writer, endpoints),
+            NamespaceHandlers(
+                reads, once, writer, endpoints, NamespaceMessages(endpoints), limits, quota
+            ),
             OperationHandlers(reads),
-        )
+            AuditHandlers(log),
+            UserHandlers(users),
+            ServiceAccountHandlers(service_accounts, reads),
+            ApiKeyHandlers(ManagedKeys(pool, keys.signer, limits), service_accounts, users),
+        ),
+        calls,
     )
+    health_service = health.aio.HealthServicer()
     server = grpc.aio.server(
-        handlers=[CloudService(rpcs), workflow_service()],
+        handlers=[CloudService(rpcs), *open_services(health_service)],
         interceptors=[Authentication(keys)],
         options=_OPTIONS,
     )
-    health_service = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     grpc_port = server.add_insecure_port(listen.grpc_listen)
     tls_port = server.add_secure_port(listen.tls_listen, await certificate.credentials())
-    app = fleet_app(keys, reads, endpoints)
+    changes = NamespaceChanges(reads, once, writer)
+    app = fleet_app(
+        keys,
+        calls,
+        reads,
+        NamespaceRoutes(calls, changes, endpoints, ClientCertificateReads(pool)),
+    )
     app.router.routes.extend(gateway_routes(rpcs, keys))
+    app.include_router(jwks_router(keys))
+    exposition = Exposition(metrics, Monitoring(pool), engine_answers)
+    app.include_router(AccountRoutes(calls, log, exposition).router(http_caller(keys)))
     async with (
         _serving_http(app, listen.http_listen) as http_port,
         _running(certificate.keep_fresh()),
+        _running(LateRecords(log).keep_up()),
     ):
         await server.start()
         try:
@@ -91,6 +139,9 @@ async def serving(
         finally:
             await health_service.enter_graceful_shutdown()
             await server.stop(STOP_WITHIN_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN_SECONDS):
+                    await calls.finish()
 
 
 @asynccontextmanager

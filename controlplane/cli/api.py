@@ -1,6 +1,6 @@
 """The API as the commands call it: the Cloud Ops API over gRPC, the Fleet API over HTTP."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -12,12 +12,15 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetAsyncOperationRequest,
     GetNamespaceRequest,
     GetNamespacesRequest,
+    UpdateNamespaceRequest,
+    UpdateNamespaceTagsRequest,
 )
 from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.client import CloudOperationsClient
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from controlplane.api.fleet_types import NamespaceDetails
 from controlplane.cli.connect_errors import innermost_cause
 from controlplane.cli.connection import Connection, nothing_answers
 from controlplane.cli.failures import CommandFailed
@@ -30,6 +33,14 @@ class NamespaceExists(CommandFailed):
     """There is a namespace of that name already."""
 
 
+class ChangedMeanwhile(CommandFailed):
+    """Somebody changed the namespace since it was read."""
+
+    def __init__(self, message: str, now: Namespace) -> None:
+        super().__init__(message)
+        self.now = now
+
+
 @dataclass(frozen=True)
 class Api:
     """What the commands ask of the control plane. Refusals are raised as CommandFailed."""
@@ -39,17 +50,56 @@ class Api:
     fleet: FleetApi
 
     async def create_namespace(
-        self, spec: NamespaceSpec, operation: str
+        self, spec: NamespaceSpec, operation: str, tags: Mapping[str, str] | None = None
     ) -> CreateNamespaceResponse:
         """Ask for a namespace; asking again with the same operation id is answered alike."""
-        request = CreateNamespaceRequest(spec=spec, async_operation_id=operation)
+        request = CreateNamespaceRequest(spec=spec, async_operation_id=operation, tags=tags or {})
         try:
-            with _told_apart_by(operation):
+            with repeatable(operation):
                 return await self.cloud.cloud_service.create_namespace(request, retry=True)
         except RPCError as error:
             if error.status is RPCStatusCode.ALREADY_EXISTS:
                 raise NamespaceExists(error.message) from error
             raise
+
+    async def update_namespace(
+        self, namespace: Namespace, spec: NamespaceSpec, operation: str
+    ) -> AsyncOperation:
+        """Ask for `spec` in place of that of the namespace as it was read.
+
+        Raise ChangedMeanwhile if it is not that any more.
+        """
+        request = UpdateNamespaceRequest(
+            namespace=namespace.namespace,
+            resource_version=namespace.resource_version,
+            spec=spec,
+            async_operation_id=operation,
+        )
+        try:
+            with repeatable(operation):
+                answer = await self.cloud.cloud_service.update_namespace(request, retry=True)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
+                raise
+            now = await self.namespace(namespace.namespace)
+            if now.resource_version == namespace.resource_version:
+                raise
+            raise ChangedMeanwhile(error.message, now) from error
+        return answer.async_operation
+
+    async def tag_namespace(
+        self, namespace: str, upsert: Mapping[str, str], remove: Sequence[str], operation: str
+    ) -> AsyncOperation:
+        """Ask for these tags, and for others to go; tags that are not named stay."""
+        request = UpdateNamespaceTagsRequest(
+            namespace=namespace,
+            tags_to_upsert=upsert,
+            tags_to_remove=remove,
+            async_operation_id=operation,
+        )
+        with repeatable(operation):
+            answer = await self.cloud.cloud_service.update_namespace_tags(request, retry=True)
+        return answer.async_operation
 
     async def delete_namespace(
         self, namespace: Namespace, operation: str
@@ -60,7 +110,7 @@ class Api:
             resource_version=namespace.resource_version,
             async_operation_id=operation,
         )
-        with _told_apart_by(operation):
+        with repeatable(operation):
             return await self.cloud.cloud_service.delete_namespace(request, retry=True)
 
     async def namespace(self, name: str) -> Namespace:
@@ -68,15 +118,27 @@ class Api:
         if "." in name:
             request = GetNamespaceRequest(namespace=name)
             return (await self.cloud.cloud_service.get_namespace(request, retry=True)).namespace
-        named = await self.cloud.cloud_service.get_namespaces(
-            GetNamespacesRequest(name=name), retry=True
-        )
-        if not named.namespaces:
+        found = await self.find_namespace(name)
+        if found is None:
             raise CommandFailed(
                 f"there is no namespace {name} in this account; `controlplane namespace list` "
                 "shows those there are"
             )
-        return named.namespaces[0]
+        return found
+
+    async def find_namespace(self, name: str) -> Namespace | None:
+        """Return the namespace of this short name, if there is one."""
+        request = GetNamespacesRequest(name=name)
+        named = await self.cloud.cloud_service.get_namespaces(request, retry=True)
+        return named.namespaces[0] if named.namespaces else None
+
+    async def namespace_id(self, name: str) -> str:
+        """Return the full id of the namespace called `name`."""
+        return name if "." in name else (await self.namespace(name)).namespace
+
+    async def details(self, name: str) -> NamespaceDetails:
+        """Return what the Fleet API knows of the namespace called `name`."""
+        return await self.fleet.namespace(await self.namespace_id(name))
 
     async def namespaces(self) -> list[Namespace]:
         """Return every namespace the key may see, by id."""
@@ -121,7 +183,7 @@ async def connect(connection: Connection) -> AsyncIterator[Api]:
 
 
 @contextmanager
-def _told_apart_by(operation: str) -> Iterator[None]:
+def repeatable(operation: str) -> Iterator[None]:
     """Say how to repeat a request whose answer did not come, without doing it twice."""
     try:
         yield

@@ -6,16 +6,13 @@ from typing import Annotated
 
 import typer
 
+from controlplane.cli.command import group
 from controlplane.cli.failures import UsageError, readable_failures
 from controlplane.cli.key_files import KeyFiles
 from controlplane.cli.output import OutputFormat, OutputOption, moment, print_json, results
 from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_ca, subject_of
 
-app = typer.Typer(
-    help="Make an authority and client certificates. Keys never leave this machine.",
-    no_args_is_help=True,
-    add_completion=False,
-)
+app = group("Make an authority and client certificates. Keys never leave this machine.")
 
 OutOption = Annotated[
     Path, typer.Option("--out", help="Folder to write to, made if missing.", file_okay=False)

@@ -17,7 +17,6 @@ AddressOption = Annotated[
         help="gRPC address of the API, host:port (or CONTROLPLANE_ADDRESS). TLS is spoken to "
         "https://host:port and to every host but this one.",
         show_default=False,
-        rich_help_panel="Connection",
     ),
 ]
 UrlOption = Annotated[
@@ -25,7 +24,6 @@ UrlOption = Annotated[
     typer.Option(
         help="URL of the Fleet API, which goes with --address (or CONTROLPLANE_URL).",
         show_default=False,
-        rich_help_panel="Connection",
     ),
 ]
 ApiKeyOption = Annotated[
@@ -33,7 +31,6 @@ ApiKeyOption = Annotated[
     typer.Option(
         help="API key (or, better, CONTROLPLANE_API_KEY: others can read command lines).",
         show_default=False,
-        rich_help_panel="Connection",
     ),
 ]
 

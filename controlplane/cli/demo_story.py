@@ -20,15 +20,16 @@ from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
 from controlplane.api.fleet_types import OperationDetails
 from controlplane.cli.api import Api, NamespaceExists, connect
 from controlplane.cli.certs import new_authority, new_client
+from controlplane.cli.command import command
 from controlplane.cli.connection import Connection, resolve
 from controlplane.cli.demo_clients import complete_workflow, refusal
-from controlplane.cli.failures import CommandFailed, command
+from controlplane.cli.failures import CommandFailed
 from controlplane.cli.fleet_progress import start_progress
+from controlplane.cli.following import follow
 from controlplane.cli.key_files import KeyFiles
-from controlplane.cli.operations import follow
 from controlplane.cli.output import results, seconds, table
 from controlplane.cli.progress import title_of
-from controlplane.cli.spec_options import SpecOptions, namespace_spec
+from controlplane.cli.spec.options import SpecOptions, new_spec
 from controlplane.cli.worker_connection import WorkerConnection, worker_connection
 from controlplane.local.failures import FleetFailed
 from controlplane.local.fleet import Fleet
@@ -109,7 +110,11 @@ async def use_namespace(story: Story, connection: Connection, folder: Path) -> W
         story.say(f"{client.certificate} is the worker's certificate, its key stays beside it")
 
     with story.chapter(f"Create namespace {NAME} in {REGION}"):
-        spec = namespace_spec(SpecOptions(NAME, REGION, authority.certificate, RETENTION_DAYS))
+        spec = new_spec(
+            NAME,
+            REGION,
+            SpecOptions(ca_file=authority.certificate, retention_days=RETENTION_DAYS),
+        )
         async with connect(connection) as api:
             namespace = await ensure_namespace(story, api, spec)
 

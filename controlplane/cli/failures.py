@@ -1,10 +1,7 @@
 """How a command ends badly: one message for people on stderr, and an exit code."""
 
-import asyncio
-import functools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ParamSpec
 
 import typer
 
@@ -14,8 +11,6 @@ FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-
-P = ParamSpec("P")
 
 
 class CommandFailed(Exception):
@@ -28,17 +23,6 @@ class UsageError(CommandFailed):
     """The command line asks for something that makes no sense; nothing was sent."""
 
     exit_code = USAGE
-
-
-def command(run: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
-    """Make an async function a command of Typer's, its failures readable."""
-
-    @functools.wraps(run)
-    def run_to_the_end(*args: P.args, **kwargs: P.kwargs) -> None:
-        with readable_failures():
-            asyncio.run(run(*args, **kwargs))
-
-    return run_to_the_end
 
 
 @contextmanager

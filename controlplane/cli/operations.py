@@ -1,103 +1,107 @@
-"""Following an operation to its end, and `controlplane operation watch`."""
+"""`controlplane operation`: what is being done, and what was."""
 
-import asyncio
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC
 from typing import Annotated
 
 import typer
+from temporalio.api.cloud.operation.v1 import AsyncOperation
 
-from controlplane.api.fleet_types import OperationDetails
-from controlplane.cli.api import Api, connect
-from controlplane.cli.connection import AddressOption, ApiKeyOption, UrlOption, resolve
-from controlplane.cli.failures import CommandFailed, command
-from controlplane.cli.fleet_api import ApiUnavailable
+from controlplane.cli.command import command, group
+from controlplane.cli.following import follow
+from controlplane.cli.options import PATIENCE_SECONDS, ApiOptions, NameArgument, TimeoutOption
 from controlplane.cli.output import (
     OutputFormat,
     OutputOption,
+    moment,
     notes,
+    print_facts,
     print_message,
+    print_value,
+    results,
     seconds,
+    table,
 )
-from controlplane.cli.progress import progress
-from provisioning.types import OperationKind, OperationState
+from provisioning.types import Operation
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = group("Look at operations and watch them.")
 
-POLL_EVERY = timedelta(milliseconds=150)
-
-TimeoutOption = Annotated[
-    int,
-    typer.Option(
-        "--timeout", min=1, help="Seconds to wait for the end; the operation itself goes on."
-    ),
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The operation's id.", show_default=False)
 ]
-
-
-@app.callback()
-def operation() -> None:
-    """Watch what is being done."""  # Without a callback, a group of one command is no group.
 
 
 @app.command()
 @command
 async def watch(
-    operation: Annotated[str, typer.Argument(help="The operation's id.", show_default=False)],
-    within: TimeoutOption = 600,
-    address: AddressOption = None,
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
+    operation: IdArgument,
+    within: TimeoutOption = PATIENCE_SECONDS,
+    *,
+    api: ApiOptions,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Show an operation's steps until it ends."""
-    async with connect(await resolve(address, url, api_key)) as api:
-        await follow(api, operation, within)
+    """Show an operation's steps until it ends; exit 1 if it fails."""
+    async with api.connect() as opened:
+        await follow(opened, operation, within)
         if output is OutputFormat.JSON:
-            print_message(await api.operation(operation))
+            print_message(await opened.operation(operation))
 
 
-async def follow(api: Api, operation: str, within: int) -> OperationDetails:
-    """Show the operation's steps until it has succeeded; raise CommandFailed if it does not."""
-    how_to_watch = f"Watch it with: controlplane operation watch {operation}"
-    try:
-        async with asyncio.timeout(within):
-            ended = await _ended(api, operation)
-    except TimeoutError as error:
-        raise CommandFailed(f"not done after {within} s, and going on. {how_to_watch}") from error
-    except asyncio.CancelledError:
-        notes().print(f"\nThe operation goes on. {how_to_watch}", markup=False)
-        raise
-    if ended.state is not OperationState.FULFILLED:
-        raise CommandFailed(_failure(ended))
-    notes().print(f"Done in {seconds(_duration(ended))}.", markup=False)
-    return ended
+@app.command()
+@command
+async def get(
+    operation: IdArgument, *, api: ApiOptions, output: OutputOption = OutputFormat.TABLE
+) -> None:
+    """Show how far an operation has come, without waiting."""
+    async with api.connect() as opened:
+        found = await opened.operation(operation)
+    if output is OutputFormat.JSON:
+        print_message(found)
+        return
+    print_facts(_facts(found))
 
 
-async def _ended(api: Api, operation: str) -> OperationDetails:
-    details = await api.fleet.operation(operation)
-    with progress(f"{_VERBS[details.kind]} {details.namespace}") as view:
-        while True:
-            view.show(details)
-            if details.finished_at is not None:
-                return details
-            await asyncio.sleep(POLL_EVERY.total_seconds())
-            # The operation goes on while the API is away, and so does watching it.
-            with suppress(ApiUnavailable):
-                details = await api.fleet.operation(operation)
+@app.command("list")
+@command
+async def list_operations(
+    name: NameArgument, *, api: ApiOptions, output: OutputOption = OutputFormat.TABLE
+) -> None:
+    """List a namespace's most recent operations, oldest first."""
+    async with api.connect() as opened:
+        details = await opened.details(name)
+    if output is OutputFormat.JSON:
+        print_value(details.operations)
+        return
+    if not details.operations:
+        notes().print(f"Nothing was asked of {details.id} lately.", markup=False)
+        return
+    rows = table("OPERATION", "WHAT", "STATE", "BEGAN", "TOOK", "FAILURE")
+    for operation in details.operations:
+        rows.add_row(
+            operation.id,
+            operation.kind,
+            operation.state,
+            moment(operation.started_at),
+            _took(operation),
+            operation.failure_reason,
+        )
+    results().print(rows)
 
 
-_VERBS = {
-    OperationKind.CREATE: "Creating namespace",
-    OperationKind.DELETE: "Deleting namespace",
-}
+def _facts(operation: AsyncOperation) -> list[tuple[str, str]]:
+    facts = [
+        ("Operation", operation.id),
+        ("What", operation.operation_type),
+        ("State", AsyncOperation.State.Name(operation.state).removeprefix("STATE_")),
+        ("Began", moment(operation.started_time.ToDatetime(UTC))),
+    ]
+    if operation.HasField("finished_time"):
+        facts.append(("Ended", moment(operation.finished_time.ToDatetime(UTC))))
+    if operation.failure_reason:
+        facts.append(("Failure", operation.failure_reason))
+    return facts
 
 
-def _failure(operation: OperationDetails) -> str:
-    return (
-        f"{_VERBS[operation.kind].lower()} {operation.namespace} ended {operation.state} after "
-        f"{seconds(_duration(operation))}: {operation.failure_reason}"
-    )
-
-
-def _duration(operation: OperationDetails) -> timedelta:
-    return (operation.finished_at or datetime.now().astimezone()) - operation.started_at
+def _took(operation: Operation) -> str:
+    if operation.finished_at is None:
+        return ""
+    return seconds(operation.finished_at - operation.started_at)

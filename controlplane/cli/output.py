@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +53,21 @@ def print_message(message: "Message") -> None:
     from google.protobuf.json_format import MessageToJson
 
     typer.echo(MessageToJson(message, always_print_fields_with_no_presence=True))
+
+
+def print_value(value: object) -> None:
+    """Print what the Fleet API answered, in its own words: dataclasses as objects of JSON."""
+    from pydantic_core import to_json
+
+    typer.echo(to_json(value, indent=2))
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print what there is to say of one thing, a line for each."""
+    lines = list(facts)
+    width = max(len(what) for what, _ in lines) + 2
+    for what, value in lines:
+        results().print(f"{what:<{width}}{value}", markup=False)
 
 
 def table(*columns: str) -> Table:

@@ -1,6 +1,5 @@
-"""What a worker needs to connect to a namespace, in the forms that workers take it in."""
+"""What a worker needs to connect to a namespace."""
 
-import json
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,15 +9,14 @@ from temporalio.api.cloud.namespace.v1 import Namespace
 from temporalio.service import TLSConfig
 
 from controlplane.cli.failures import CommandFailed
-from controlplane.cli.output import Json, moment
+from controlplane.cli.output import Json
 from provisioning.certificates import bundle
 from provisioning.certificates.bundle import CaCertificate
 from provisioning.certificates.x509 import CertificateAndKey
 
 LOOPBACK = "127.0.0.1"
-CLIENT_CERT = "CLIENT.pem"
-CLIENT_KEY = "CLIENT.key"
-"""What stands in snippets for files that were not named."""
+API_KEY_VARIABLE = "CONTROLPLANE_API_KEY"
+"""Where the shell has the API key: what is printed names it, and never holds the key."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,14 @@ class WorkerConnection:
     ca_file: Path | None
     """The CA of the endpoint's certificate; None means the system's."""
     authorities: tuple[CaCertificate, ...]
-    """A client certificate has to be signed by one of them,"""
+    """A client certificate has to be signed by one of them, or by the namespace's managed CA if
+    there are none,"""
     filters: tuple[str, ...]
     """and to match one of these, if there are any."""
     client_cert: Path | None = None
     client_key: Path | None = None
+    with_api_key: bool = False
+    """Whether an API key is shown instead of a certificate."""
 
     @property
     def server_name(self) -> str:
@@ -58,32 +59,47 @@ class WorkerConnection:
 
 
 def worker_connection(
-    namespace: Namespace, ca_file: Path | None, client_cert: Path | None, client_key: Path | None
+    namespace: Namespace,
+    ca_file: Path | None,
+    client_cert: Path | None,
+    client_key: Path | None,
+    *,
+    with_api_key: bool = False,
 ) -> WorkerConnection:
-    """Return how to connect to the namespace; raise CommandFailed while it has no endpoint."""
-    endpoint = namespace.endpoints.mtls_grpc_address
+    """Return how to connect to the namespace: with an API key, where no certificate gets in.
+
+    Raise CommandFailed while it has no endpoint, and for a way that it lets nobody in by.
+    """
+    spec, endpoints = namespace.spec, namespace.endpoints
+    with_api_key = with_api_key or not (spec.mtls_auth.enabled or client_cert)
+    _check_way(namespace, with_api_key)
+    endpoint = endpoints.grpc_address if with_api_key else endpoints.mtls_grpc_address
     if not endpoint:
         raise CommandFailed(
             f"{namespace.namespace} has no endpoint yet: it gets one when it is ACTIVE. "
             f"Look with: controlplane namespace get {namespace.namespace}"
         )
-    mtls = namespace.spec.mtls_auth
+    accepted = spec.mtls_auth.accepted_client_ca.decode()
     return WorkerConnection(
         namespace=namespace.namespace,
         endpoint=endpoint,
         ca_file=ca_file,
-        authorities=bundle.check(mtls.accepted_client_ca.decode(), datetime.now(UTC)).certificates,
+        authorities=bundle.check(accepted, datetime.now(UTC)).certificates if accepted else (),
         filters=tuple(
             ", ".join(f"{field.name}={value}" for field, value in certificate_filter.ListFields())
-            for certificate_filter in mtls.certificate_filters
+            for certificate_filter in spec.mtls_auth.certificate_filters
         ),
         client_cert=client_cert and client_cert.absolute(),
         client_key=client_key and client_key.absolute(),
+        with_api_key=with_api_key,
     )
 
 
 def environment(connection: WorkerConnection) -> dict[str, str]:
-    """Return the variables that Temporal's SDKs and CLI read their connection from."""
+    """Return the variables that Temporal's SDKs and CLI read their connection from.
+
+    TEMPORAL_API_KEY is not among them: it would show the key.
+    """
     files = {
         "TEMPORAL_TLS_SERVER_CA_CERT_PATH": connection.ca_file,
         "TEMPORAL_TLS_CLIENT_CERT_PATH": connection.client_cert,
@@ -103,7 +119,10 @@ def as_exports(connection: WorkerConnection) -> str:
     lines = [
         f"export {name}={shlex.quote(value)}" for name, value in environment(connection).items()
     ]
-    if connection.client_cert is None or connection.client_key is None:
+    if connection.with_api_key:
+        missing = "is not set: put the API key there, and do this again"
+        lines.append(f'export TEMPORAL_API_KEY="${{{API_KEY_VARIABLE}:?{missing}}}"')
+    elif connection.client_cert is None or connection.client_key is None:
         lines.append(
             "# Also TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH: "
             "name them with --client-cert and --client-key."
@@ -118,6 +137,7 @@ def as_json(connection: WorkerConnection) -> Json:
         "endpoint": connection.endpoint,
         "server_name": connection.server_name,
         "server_ca_file": _text(connection.ca_file),
+        "authentication": "api_key" if connection.with_api_key else "client_certificate",
         "client_certificate_file": _text(connection.client_cert),
         "client_key_file": _text(connection.client_key),
         "accepted_authorities": [
@@ -133,106 +153,20 @@ def as_json(connection: WorkerConnection) -> Json:
     }
 
 
-def as_text(connection: WorkerConnection) -> str:
-    """Return it for people: facts first, then what to paste."""
-    facts = [
-        ("Namespace", connection.namespace),
-        ("Address", _address(connection)),
-        ("TLS server name", connection.server_name),
-        ("Server CA", _text(connection.ca_file) or "the system's"),
-        *(
-            (
-                "Client certificate" if first else "",
-                f"{'signed by' if first else 'or by'} {authority.subject} "
-                f"(SHA-256 {authority.fingerprint[:16]}…, valid until "
-                f"{moment(authority.not_after)})",
-            )
-            for first, authority in zip(
-                [True] + [False] * len(connection.authorities), connection.authorities, strict=False
-            )
-        ),
-        *(("  that matches", text) for text in connection.filters),
-    ]
-    return "\n".join(
-        [
-            *(f"{what:<20}{value}" for what, value in facts),
-            "",
-            "temporal CLI",
-            _indented(_cli(connection)),
-            "",
-            "Python SDK",
-            _indented(_python(connection)),
-            "",
-            "Any SDK and the temporal CLI, from the environment",
-            _indented(f'eval "$({_again(connection)})"'),
-        ]
-    )
-
-
-def _address(connection: WorkerConnection) -> str:
-    if connection.address == connection.endpoint:
-        return connection.endpoint
-    return (
-        f"{connection.address}  (its name {connection.server_name} is known to the fleet's own "
-        "DNS server only: dial this, send the name)"
-    )
-
-
-def _cli(connection: WorkerConnection) -> str:
-    options = [
-        ("--address", connection.address),
-        ("--namespace", connection.namespace),
-        ("--tls-server-name", connection.server_name),
-        ("--tls-ca-path", _text(connection.ca_file)),
-        ("--tls-cert-path", _text(connection.client_cert) or CLIENT_CERT),
-        ("--tls-key-path", _text(connection.client_key) or CLIENT_KEY),
-    ]
-    given = [f"{option} {shlex.quote(value)}" for option, value in options if value]
-    return " \\\n  ".join(["temporal workflow list", *given])
-
-
-def _python(connection: WorkerConnection) -> str:
-    tls = [
-        ("domain", _quoted(connection.server_name)),
-        ("server_root_ca_cert", connection.ca_file and _read(str(connection.ca_file))),
-        ("client_cert", _read(_text(connection.client_cert) or CLIENT_CERT)),
-        ("client_private_key", _read(_text(connection.client_key) or CLIENT_KEY)),
-    ]
-    return "\n".join(
-        [
-            "from pathlib import Path",
-            "from temporalio.client import Client",
-            "from temporalio.service import TLSConfig",
-            "",
-            "client = await Client.connect(",
-            f"    {_quoted(connection.address)},",
-            f"    namespace={_quoted(connection.namespace)},",
-            "    tls=TLSConfig(",
-            *(f"        {argument}={value}," for argument, value in tls if value),
-            "    ),",
-            ")",
-        ]
-    )
-
-
-def _again(connection: WorkerConnection) -> str:
-    words = ["controlplane", "namespace", "connect", connection.namespace, "-o", "env"]
-    words += ["--client-cert", _text(connection.client_cert) or CLIENT_CERT]
-    words += ["--client-key", _text(connection.client_key) or CLIENT_KEY]
-    return shlex.join(words)
-
-
-def _read(file: str) -> str:
-    return f"Path({_quoted(file)}).read_bytes()"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text)
+def _check_way(namespace: Namespace, with_api_key: bool) -> None:
+    """Refuse a way by which the namespace lets nobody in."""
+    name, spec = namespace.namespace, namespace.spec
+    if with_api_key and not spec.api_key_auth.enabled:
+        raise CommandFailed(
+            f"{name} lets nobody in by API key: show a certificate, or change that with "
+            f"`controlplane namespace update {name} --api-keys`"
+        )
+    if not with_api_key and not spec.mtls_auth.enabled:
+        raise CommandFailed(
+            f"{name} lets nobody in by certificate: connect with --with-api-key, or change that "
+            f"with `controlplane namespace update {name} --mtls`"
+        )
 
 
 def _text(file: Path | None) -> str | None:
     return None if file is None else str(file)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" if line else "" for line in text.splitlines())

@@ -9,7 +9,7 @@ from uuid import uuid4
 from psycopg import AsyncConnection
 
 from controlplane.identity.keys import insert_key
-from controlplane.identity.tokens import Signer, ensure_signer
+from controlplane.identity.signing_keys import Signer, ensure_signer
 from controlplane.identity.types import Role
 from controlplane.secrets.port import SecretStore
 

@@ -1,33 +1,29 @@
 """API keys: issued once, checked at every call, revoked at once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 from uuid import uuid4
 
 from psycopg import AsyncConnection
-from temporalio.exceptions import ApplicationError
 
 from controlplane.errors import invalid_argument, not_found
-from controlplane.identity.tokens import Signer, TokenClaims
-from controlplane.identity.types import Account, ApiKey, Principal, Role, Unauthenticated, User
+from controlplane.identity.principals import find_principals
+from controlplane.identity.signing_keys import Signer
+from controlplane.identity.tokens import TokenClaims, UnknownSigningKey
+from controlplane.identity.types import Principal, Unauthenticated
+from controlplane.store.batching import Batched
 from controlplane.store.pool import Pool
 
 LONGEST_LIFETIME = timedelta(days=2 * 365)
 """Temporal Cloud, "API keys"."""
 
 _INSERT = """
-INSERT INTO api_keys (id, account_id, owner_id, display_name, expires_at)
-SELECT %(id)s, account_id, id, %(display_name)s, %(expires_at)s
-FROM users WHERE account_id = %(account)s AND id = %(owner)s
-"""
-_PRINCIPAL = """
-SELECT a.name, a.created_at, u.id, u.email, u.role, u.created_at,
-       k.display_name, k.expires_at, k.created_at
-FROM api_keys k
-JOIN users u ON u.id = k.owner_id AND u.account_id = k.account_id
-JOIN accounts a ON a.id = k.account_id
-WHERE k.id = %(id)s AND k.account_id = %(account)s
-  AND k.revoked_at IS NULL AND NOT k.disabled AND k.expires_at > now()
+INSERT INTO api_keys (id, account_id, owner_id, owner_type, display_name, description, expires_at)
+SELECT %(id)s, account_id, id, owner_type, %(display_name)s, %(description)s, %(expires_at)s
+FROM principals WHERE account_id = %(account)s AND id = %(owner)s
+RETURNING touch_access(account_id)
 """
 _REVOKE = """
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())
@@ -46,50 +42,61 @@ class IssuedKey:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
 class ApiKeys:
-    pool: Pool
-    signer: Signer
+    """One per process: keys that are checked at the same time are read together."""
+
+    def __init__(self, pool: Pool, signer: Signer) -> None:
+        self.pool = pool
+        self.signer = signer
+        self._principals = Batched(self._read_principals)
 
     async def issue(
         self, account: str, owner: str, *, display_name: str, lifetime: timedelta
     ) -> IssuedKey:
-        """Make a key that speaks for `owner`, a user of the account."""
+        """Make a key that speaks for `owner`, a user or a service account of the account."""
         async with self.pool.connection() as connection:
             return await insert_key(connection, self.signer, account, owner, display_name, lifetime)
 
     async def revoke(self, account: str, key: str) -> None:
         """End the key for good, from the next call on."""
-        async with self.pool.connection() as connection:
-            done = await connection.execute(_REVOKE, {"id": key, "account": account})
-        if done.rowcount == 0:
-            raise _no_such_key(key)
+        await self._change(_REVOKE, {"id": key, "account": account})
 
     async def set_disabled(self, account: str, key: str, disabled: bool) -> None:
         """Suspend the key, or let it count again."""
-        async with self.pool.connection() as connection:
-            done = await connection.execute(
-                _DISABLE, {"id": key, "account": account, "disabled": disabled}
-            )
-        if done.rowcount == 0:
-            raise _no_such_key(key)
+        await self._change(_DISABLE, {"id": key, "account": account, "disabled": disabled})
 
     async def verify(self, token: str) -> Principal:
         """Return whom the token speaks for; raise Unauthenticated unless it counts right now."""
-        claims = self.signer.read(token)
-        async with self.pool.connection() as connection:
-            rows = await connection.execute(
-                _PRINCIPAL, {"id": claims.key, "account": claims.account}
-            )
-            row = await rows.fetchone()
-        if row is None:
+        try:
+            claims = self.signer.read(token)
+        except UnknownSigningKey:
+            # Another process may have rotated the keys a moment ago.
+            await self.signer.look_again()
+            claims = self.signer.read(token)
+        found = await self._principals.get(claims.key)
+        if found is None or found[0].account.id != claims.account:
             raise Unauthenticated
-        name, founded_at, user, email, role, joined_at, display_name, expires_at, issued_at = row
-        return Principal(
-            Account(claims.account, name, founded_at),
-            User(user, email, Role(role), joined_at),
-            ApiKey(claims.key, display_name, expires_at, issued_at),
-        )
+        principal, signing_keys = found
+        if await self.signer.follow(signing_keys):
+            self.signer.read(token)  # The key that signed it may have been retired.
+        return principal
+
+    async def _read_principals(self, keys: Sequence[str]) -> Mapping[str, tuple[Principal, int]]:
+        async with self.pool.connection() as connection:
+            return await find_principals(connection, keys)
+
+    async def public_keys(self) -> list[dict[str, str]]:
+        """Return the public keys that verify tokens, as JSON Web Keys."""
+        async with self.pool.connection() as connection:
+            await self.signer.refresh(connection)
+        return self.signer.ring.jwks
+
+    async def _change(self, statement: LiteralString, named: dict[str, str | bool]) -> None:
+        async with self.pool.connection() as connection, connection.transaction():
+            await connection.execute("SELECT touch_access(%(account)s)", named)
+            done = await connection.execute(statement, named)
+            if done.rowcount == 0:
+                raise not_found(f"API key {named['id']} not found")
 
 
 async def insert_key(
@@ -116,13 +123,10 @@ async def insert_key(
             "account": account,
             "owner": owner,
             "display_name": display_name,
+            "description": "",
             "expires_at": expires_at,
         },
     )
     if done.rowcount == 0:
-        raise not_found(f"account {account} has no user {owner}")
+        raise not_found(f"account {account} has no user or service account {owner}")
     return IssuedKey(key, signer.sign(TokenClaims(key, account, expires_at)), expires_at)
-
-
-def _no_such_key(key: str) -> ApplicationError:
-    return not_found(f"API key {key} not found")

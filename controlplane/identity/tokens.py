@@ -1,24 +1,25 @@
 """The tokens of API keys: JSON Web Tokens signed with ES256.
 
-A token names its key and account; whether the key still counts is for its row to say.
+A token names its key and account; whether the key still counts is for its row to say. The token of
+a key that can only ever reach one namespace names that as well.
 """
 
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
 import jwt
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from controlplane.identity.types import Unauthenticated
-from controlplane.secrets.port import API_SIGNING_KEY, SecretStore
 
 ISSUER = "controlplane"
 _ALGORITHM = "ES256"
+_REQUIRED = ["iss", "sub", "account", "iat", "exp"]
 
 
 @dataclass(frozen=True)
@@ -26,80 +27,85 @@ class TokenClaims:
     key: str
     account: str
     expires_at: datetime
+    namespaces: tuple[str, ...] = ()
+    """The only namespaces, by full id, that the key reaches; empty for those its row names."""
+
+
+class UnknownSigningKey(Unauthenticated):
+    """The token names a signing key that is not in force, as far as this process knows."""
 
 
 @dataclass(frozen=True)
-class Signer:
-    """Signs tokens, and reads only those it signed."""
-
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
+class SigningKey:
+    private: ec.EllipticCurvePrivateKey = field(repr=False)
     key_id: str
     """The thumbprint of the public key (RFC 7638): the `kid` of its tokens."""
 
     @classmethod
-    def of(cls, key: ec.EllipticCurvePrivateKey) -> Self:
-        public = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-        members = {name: public[name] for name in ("crv", "kty", "x", "y")}
-        canonical = json.dumps(members, sort_keys=True, separators=(",", ":"))
-        thumbprint = hashlib.sha256(canonical.encode()).digest()
-        return cls(key, base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode())
+    def of(cls, private: ec.EllipticCurvePrivateKey) -> Self:
+        return cls(private, thumbprint(private.public_key()))
 
     def sign(self, claims: TokenClaims) -> str:
-        return jwt.encode(
-            {
-                "iss": ISSUER,
-                "sub": claims.key,
-                "account": claims.account,
-                "iat": datetime.now(UTC),
-                "exp": claims.expires_at,
-            },
-            self.key,
-            _ALGORITHM,
-            headers={"kid": self.key_id},
-        )
+        payload: dict[str, object] = {
+            "iss": ISSUER,
+            "sub": claims.key,
+            "account": claims.account,
+            "iat": datetime.now(UTC),
+            "exp": claims.expires_at,
+        }
+        if claims.namespaces:
+            payload["namespaces"] = list(claims.namespaces)
+        return jwt.encode(payload, self.private, _ALGORITHM, headers={"kid": self.key_id})
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """The signing keys in force: one signs, and what any of them signed is believed."""
+
+    current: SigningKey
+    former: Mapping[str, ec.EllipticCurvePublicKey] = field(default_factory=dict)
+    """By key id: they sign no more."""
+
+    @property
+    def public(self) -> dict[str, ec.EllipticCurvePublicKey]:
+        """Return every key in force, by key id."""
+        return {**self.former, self.current.key_id: self.current.private.public_key()}
+
+    @property
+    def jwks(self) -> list[dict[str, str]]:
+        """Return the public keys as JSON Web Keys (RFC 7517), by key id."""
+        return [
+            {**_jwk(key), "kid": key_id, "alg": _ALGORITHM, "use": "sig"}
+            for key_id, key in sorted(self.public.items())
+        ]
 
     def read(self, token: str) -> TokenClaims:
         """Return what the token says; raise Unauthenticated for any but a good one of ours."""
         try:
+            key_id = jwt.get_unverified_header(token).get("kid")
+            key = self.public.get(str(key_id))
+            if key is None:
+                raise UnknownSigningKey
             claims = jwt.decode(
-                token,
-                self.key.public_key(),
-                [_ALGORITHM],
-                issuer=ISSUER,
-                options={"require": ["iss", "sub", "account", "iat", "exp"]},
+                token, key, [_ALGORITHM], issuer=ISSUER, options={"require": _REQUIRED}
             )
         except jwt.InvalidTokenError:
             raise Unauthenticated from None
         return TokenClaims(
-            str(claims["sub"]), str(claims["account"]), datetime.fromtimestamp(claims["exp"], UTC)
+            str(claims["sub"]),
+            str(claims["account"]),
+            datetime.fromtimestamp(claims["exp"], UTC),
+            tuple(map(str, claims.get("namespaces", ()))),
         )
 
 
-async def load_signer(secrets: SecretStore) -> Signer:
-    """Return the signer of the deployment's signing key."""
-    pem = await secrets.get(API_SIGNING_KEY)
-    if pem is None:
-        raise LookupError(
-            f"the secret {API_SIGNING_KEY} is missing: making the first account makes it"
-        )
-    return _from_pem(pem)
+def thumbprint(key: ec.EllipticCurvePublicKey) -> str:
+    """Return the key's thumbprint (RFC 7638)."""
+    canonical = json.dumps(_jwk(key), sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-async def ensure_signer(secrets: SecretStore) -> Signer:
-    """Return the deployment's signer, making its key if there is none."""
-    pem = await secrets.get(API_SIGNING_KEY)
-    if pem is None:
-        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        await secrets.put(API_SIGNING_KEY, pem)
-    return _from_pem(pem)
-
-
-def _from_pem(pem: bytes) -> Signer:
-    key = serialization.load_pem_private_key(pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError(f"the secret {API_SIGNING_KEY} is not a private key on P-256")
-    return Signer.of(key)
+def _jwk(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    public = jwt.algorithms.ECAlgorithm.to_jwk(key, as_dict=True)
+    return {name: str(public[name]) for name in ("crv", "kty", "x", "y")}

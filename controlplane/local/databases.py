@@ -60,4 +60,8 @@ async def _apply_schema(record: FleetRecord, cell: LocalCell, secrets: SecretSto
                 sql.Identifier(cell.database), gatekeeper
             )
         )
-        await owner.execute(sql.SQL("GRANT SELECT ON namespaces TO {}").format(gatekeeper))
+        await owner.execute(
+            sql.SQL(
+                "GRANT SELECT ON namespaces, signing_keys, api_keys, api_key_revisions TO {}"
+            ).format(gatekeeper)
+        )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Self
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cells.client import CellClient
 from cells.types import CellCondition
 from controlplane.local.cells import CellLayout
 from controlplane.local.temporal_server import ENGINE_NAMESPACE
 from controlplane.local.waiting import until
+from controlplane.payloads import data_converter
 from controlplane.resource import ConditionStatus
 
 _READY_SECONDS = 90.0
@@ -30,7 +30,7 @@ class CellRegistry:
     async def connect(cls, engine: str) -> Self:
         """Connect to the engine at `host:port`."""
         temporal = await Client.connect(
-            engine, namespace=ENGINE_NAMESPACE, data_converter=pydantic_data_converter
+            engine, namespace=ENGINE_NAMESPACE, data_converter=data_converter
         )
         return cls(CellClient(temporal))
 

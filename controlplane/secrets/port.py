@@ -32,10 +32,17 @@ PROBER_CA = "fleet/prober-ca"
 """PEM: certificate, then private key, of the CA that signs the control plane's probing clients."""
 API_SIGNING_KEY = "identity/signing-key"
 """PEM: the private key that signs API keys."""
+FORMER_SIGNING_KEYS = "identity/signing-keys/"
+"""The beginning of the names of keys that signed API keys before it."""
 CONTROLPLANE_DATABASE = "controlplane/database"
 """The password of the control plane's own database role."""
 DNS_UPDATE_KEY = "dns/update-key"
 """Base64: the TSIG key that signs dynamic updates of the fleet's zone."""
+
+
+def former_signing_key(key_id: str) -> str:
+    """Name the public key (PEM) that verifies what a former signing key signed."""
+    return f"{FORMER_SIGNING_KEYS}{key_id}"
 
 
 def cell_database(cell: str) -> str:
@@ -61,3 +68,8 @@ def namespace_database(namespace: str) -> str:
 def namespace_certificate(namespace: str) -> str:
     """Name the endpoint's server certificate: PEM chain, then its private key."""
     return f"{namespace_prefix(namespace)}certificate"
+
+
+def namespace_client_ca(namespace: str) -> str:
+    """Name the CA kept for the namespace's clients: PEM certificate, then its private key."""
+    return f"{namespace_prefix(namespace)}client-ca"

@@ -1,9 +1,11 @@
 """Where the fleet's cells are, for the many who ask all the time."""
 
 import time
+from collections.abc import Mapping, Sequence
 
 from cells.types import CellAddresses, CellView
 from controlplane.errors import not_found
+from controlplane.store.batching import Batched
 from controlplane.store.pool import Pool
 from controlplane.store.queries import ReadModel
 
@@ -15,6 +17,8 @@ class Directory:
 
     def __init__(self, pool: Pool) -> None:
         self._reads = ReadModel(pool)
+        # One read at a time, for however many ask when what is known grows stale.
+        self._together = Batched(self._read_once)
         self._cells: dict[str, CellView] = {}
         self._read_at = float("-inf")
 
@@ -38,7 +42,11 @@ class Directory:
         return await self._read()
 
     async def _read(self) -> dict[str, CellView]:
+        await self._together.get("cells")
+        return self._cells
+
+    async def _read_once(self, _: Sequence[str]) -> Mapping[str, None]:
         asked_at = time.monotonic()
         self._cells = {cell.id: cell for cell in await self._reads.cells()}
         self._read_at = asked_at
-        return self._cells
+        return {}

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from cells.types import CellView
-from controlplane.ids import account_of
+from controlplane.ids import account_of, namespace_workflow_id
+from controlplane.store.audit import append_within
+from controlplane.store.audit_entries import Actor, AuditEntry
 from controlplane.store.pool import Pool
-from provisioning.types import NamespaceView, Operation
+from provisioning.types import Decision, NamespaceView, Operation
 
 CELL_VIEW = TypeAdapter(CellView)
 NAMESPACE_VIEW = TypeAdapter(NamespaceView)
@@ -62,12 +64,17 @@ class Projections:
             )
 
     async def publish_namespace(self, view: NamespaceView) -> None:
-        async with self.pool.connection() as connection:
+        """Publish the view; what the entity decided is in the audit log once, or neither is there.
+
+        That goes for views that came late as well: a newer one may hold the decision no more.
+        """
+        account = account_of(view.id)
+        async with self.pool.connection() as connection, connection.transaction():
             await connection.execute(
                 _PUBLISH_NAMESPACE,
                 {
                     "id": view.id,
-                    "account": account_of(view.id),
+                    "account": account,
                     "name": view.id.rpartition(".")[0],
                     "uid": view.uid,
                     "revision": view.revision,
@@ -77,3 +84,27 @@ class Projections:
                     "operations": _OPERATIONS.dump_json(view.operations).decode(),
                 },
             )
+            # After the rows of the read model, always: whoever locks both takes them in this order.
+            await append_within(
+                connection, account, view.uid, [_entry(view, each) for each in view.decisions]
+            )
+
+
+def _entry(view: NamespaceView, decision: Decision) -> AuditEntry:
+    entity = namespace_workflow_id(view.id)
+    return AuditEntry(
+        account=account_of(view.id),
+        source=view.uid,
+        number=decision.number,
+        what=decision.kind.value,
+        status="OK",
+        actor=Actor("system", entity, f"namespace {view.id}"),
+        operation=decision.operation,
+        details={
+            "namespace": view.id,
+            "decidedAt": decision.at.isoformat(),
+            "message": decision.message,
+            "before": decision.before,
+            "after": decision.after,
+        },
+    )

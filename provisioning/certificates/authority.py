@@ -1,4 +1,4 @@
-"""The fleet's issuing authority: server certificates, kept in the secret store."""
+"""The fleet's issuing authority: server certificates and managed CAs, kept in the secret store."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,11 +6,16 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from controlplane.errors import rejected
-from controlplane.secrets.port import FLEET_CA, SecretStore, namespace_certificate
-from provisioning.certificates import bundle
+from controlplane.secrets.port import (
+    FLEET_CA,
+    SecretStore,
+    namespace_certificate,
+    namespace_client_ca,
+)
+from provisioning.certificates import bundle, managed_ca
 from provisioning.certificates.x509 import CertificateAndKey, issue_server
-from provisioning.ports import Incarnation
-from provisioning.types import CertificateFacts
+from provisioning.ports import ClientTrust, Incarnation
+from provisioning.types import CertificateFacts, ClientCertificate, SigningRequest
 
 DEFAULT_VALIDITY = timedelta(days=90)
 
@@ -28,18 +33,15 @@ class FleetAuthority:
         self._fleet_ca: CertificateAndKey | None = None
 
     async def ensure(
-        self, target: Incarnation, server_name: str, client_ca: str, renew_before: timedelta
+        self, target: Incarnation, server_name: str, trust: ClientTrust, renew_before: timedelta
     ) -> CertificateFacts:
-        client_cas = bundle.check(client_ca, datetime.now(UTC))
+        client_cas = _client_cas(trust)
         ca = await self._ca()
-        held = await self._held(target.namespace)
-        if held is not None and not _is_for(held, target):
-            raise rejected(
-                f"another incarnation of namespace {target.namespace!r} holds the certificate "
-                f"in secret {namespace_certificate(target.namespace)!r}: delete that one first"
-            )
+        held = await self._held(target, namespace_certificate(target.namespace))
         if held is None or not _is_good(held, ca, server_name, renew_before):
-            held = issue_server(ca, (server_name,), self._validity, uris=(_identity(target),))
+            held = issue_server(
+                ca, (server_name,), self._validity, uris=(managed_ca.identity(target),)
+            )
             if not _lasts(held, renew_before):
                 raise RuntimeError(
                     f"the fleet's CA issues certificates until "
@@ -48,18 +50,30 @@ class FleetAuthority:
                 )
             # Stored before anybody hears of it: a call repeated from here on finds this one.
             await self._secrets.put(namespace_certificate(target.namespace), held.to_pem())
-        return _facts(held, client_cas)
+        own_ca = await self._held(target, namespace_client_ca(target.namespace))
+        if own_ca is None and trust.managed_ca:
+            own_ca = managed_ca.make(target)
+            await self._secrets.put(namespace_client_ca(target.namespace), own_ca.to_pem())
+        return _facts(held, own_ca, trust, client_cas)
+
+    async def sign(self, target: Incarnation, request: SigningRequest) -> ClientCertificate:
+        own_ca = await self._own(target, namespace_client_ca(target.namespace))
+        if own_ca is None:
+            raise rejected(
+                f"namespace {target.namespace} has no CA of its own that could issue a client "
+                "certificate: switch its managed CA on"
+            )
+        return managed_ca.sign(own_ca, target, request)
 
     async def destroy(self, target: Incarnation) -> None:
-        held = await self._held(target.namespace)
-        if held is not None and _is_for(held, target):
-            await self._secrets.delete(namespace_certificate(target.namespace))
+        # Last what was made first: as long as anything is left, `observe` sees the certificate.
+        for name in reversed(_kept(target)):
+            if await self._own(target, name) is not None:
+                await self._secrets.delete(name)
 
-    async def observe(self, target: Incarnation, client_ca: str) -> CertificateFacts | None:
-        held = await self._held(target.namespace)
-        if held is None or not _is_for(held, target):
-            return None
-        return _facts(held, bundle.check(client_ca, datetime.now(UTC)))
+    async def observe(self, target: Incarnation, trust: ClientTrust) -> CertificateFacts | None:
+        held, own_ca = [await self._own(target, name) for name in _kept(target)]
+        return None if held is None else _facts(held, own_ca, trust, _client_cas(trust))
 
     async def _ca(self) -> CertificateAndKey:
         """Return the fleet's CA, read once in the life of the process."""
@@ -73,13 +87,32 @@ class FleetAuthority:
             self._fleet_ca = CertificateAndKey.from_pem(pem)
         return self._fleet_ca
 
-    async def _held(self, namespace: str) -> CertificateAndKey | None:
-        pem = await self._secrets.get(namespace_certificate(namespace))
+    async def _held(self, target: Incarnation, name: str) -> CertificateAndKey | None:
+        """Return what is kept under the name; raise if it is another incarnation's."""
+        held = await self._read(name)
+        if held is not None and not _is_for(held, target):
+            raise rejected(
+                f"another incarnation of namespace {target.namespace!r} holds the certificate "
+                f"in secret {name!r}: delete that one first"
+            )
+        return held
+
+    async def _own(self, target: Incarnation, name: str) -> CertificateAndKey | None:
+        """Return what is kept under the name, unless it is another incarnation's."""
+        held = await self._read(name)
+        return held if held is not None and _is_for(held, target) else None
+
+    async def _read(self, name: str) -> CertificateAndKey | None:
+        pem = await self._secrets.get(name)
         return None if pem is None else CertificateAndKey.from_pem(pem)
 
 
-def _identity(target: Incarnation) -> str:
-    return f"controlplane://namespace/{target.namespace}/{target.uid}"
+def _kept(target: Incarnation) -> tuple[str, str]:
+    return namespace_certificate(target.namespace), namespace_client_ca(target.namespace)
+
+
+def _client_cas(trust: ClientTrust) -> bundle.CaBundle:
+    return bundle.check(trust.client_ca, datetime.now(UTC)) if trust.client_ca else bundle.NONE
 
 
 def _alternative_names(held: CertificateAndKey) -> x509.SubjectAlternativeName:
@@ -89,7 +122,7 @@ def _alternative_names(held: CertificateAndKey) -> x509.SubjectAlternativeName:
 
 def _is_for(held: CertificateAndKey, target: Incarnation) -> bool:
     uris = _alternative_names(held).get_values_for_type(x509.UniformResourceIdentifier)
-    return _identity(target) in uris
+    return managed_ca.identity(target) in uris
 
 
 def _is_good(
@@ -114,12 +147,19 @@ def _issued_by(held: CertificateAndKey, ca: CertificateAndKey) -> bool:
     return True
 
 
-def _facts(held: CertificateAndKey, client_cas: bundle.CaBundle) -> CertificateFacts:
+def _facts(
+    held: CertificateAndKey,
+    own_ca: CertificateAndKey | None,
+    trust: ClientTrust,
+    client_cas: bundle.CaBundle,
+) -> CertificateFacts:
+    in_force = client_cas.joined_by(own_ca if trust.managed_ca else None)
     return CertificateFacts(
         server_name=_alternative_names(held).get_values_for_type(x509.DNSName)[0],
         fingerprint=held.fingerprint,
         not_before=held.certificate.not_valid_before_utc,
         not_after=held.certificate.not_valid_after_utc,
-        client_ca_fingerprints=client_cas.fingerprints,
-        client_ca_not_after=client_cas.not_after,
+        client_ca_fingerprints=in_force.fingerprints,
+        client_ca_not_after=in_force.not_after,
+        managed_ca="" if own_ca is None else own_ca.certificate_pem.decode(),
     )

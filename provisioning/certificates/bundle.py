@@ -1,7 +1,11 @@
 """The CA bundle a caller wants client certificates verified against, checked.
 
 The rules are Temporal Cloud's ("Certificates", "System limits"): X.509v3 authorities, RSA or
-ECDSA with SHA-256 or stronger, no name twice, 16 certificates or 32 KB, whichever comes first.
+ECDSA with SHA-256 or stronger, no name twice, 16 certificates or 32 KB, whichever comes first, and
+a public authority only together with certificate filters.
+
+No name twice: also not while one authority takes over from another, for which people and some TLS
+stacks know authorities by their names alone. Give the new one another name, `Clients 2027`, say.
 """
 
 import re
@@ -16,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from controlplane.errors import invalid_argument
-from provisioning.certificates.x509 import fingerprint, subject_of
+from provisioning.certificates import public_authorities
+from provisioning.certificates.x509 import CertificateAndKey, fingerprint, subject_of
 
 MOST_CERTIFICATES = 16
 MOST_BYTES = 32 * 1024
@@ -56,15 +61,32 @@ class CaBundle:
     """The certificates in the caller's order, without the text around them."""
     certificates: tuple[CaCertificate, ...]
     warnings: tuple[str, ...]
+    public: tuple[str, ...] = ()
+    """Those that certify everybody, by subject: they need certificate filters beside them."""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
         return tuple(certificate.fingerprint for certificate in self.certificates)
 
     @property
-    def not_after(self) -> datetime:
-        """When the first of them expires."""
-        return min(certificate.not_after for certificate in self.certificates)
+    def not_after(self) -> datetime | None:
+        """When the first of them expires; None if there are none."""
+        return min((certificate.not_after for certificate in self.certificates), default=None)
+
+    def joined_by(self, authority: CertificateAndKey | None) -> "CaBundle":
+        """Return the bundle with one more authority, if there is one."""
+        if authority is None:
+            return self
+        return CaBundle(
+            self.pem + authority.certificate_pem.decode(),
+            (*self.certificates, _describe(authority.certificate)),
+            self.warnings,
+            self.public,
+        )
+
+
+NONE = CaBundle("", (), ())
+"""Of a namespace whose caller brought no CA."""
 
 
 def check(pem: str, now: datetime, expired: ExpiredCa = ExpiredCa.WARN) -> CaBundle:
@@ -86,7 +108,18 @@ def check(pem: str, now: datetime, expired: ExpiredCa = ExpiredCa.WARN) -> CaBun
         "".join(certificate.public_bytes(Encoding.PEM).decode() for _, certificate in parsed),
         tuple(certificates),
         tuple(lapses),
+        tuple(subject_of(one) for _, one in parsed if public_authorities.mozilla().include(one)),
     )
+
+
+def require_filters(bundle: CaBundle) -> None:
+    """Raise `invalid_argument` if the bundle must not be used without certificate filters."""
+    if bundle.public:
+        raise invalid_argument(
+            f"the CA bundle holds a public authority ({'; '.join(bundle.public)}), which would let "
+            "in every client it has ever certified: add certificate filters that match your "
+            "clients alone, or use an authority of your own"
+        )
 
 
 def _check_text(pem: str) -> None:
@@ -203,12 +236,19 @@ _RULES: tuple[Callable[[x509.Certificate], list[str]], ...] = (
 def _repetitions(parsed: list[_Placed]) -> list[str]:
     problems = []
     by_fingerprint: dict[str, str] = {}
-    by_subject: dict[str, str] = {}
+    by_subject: dict[str, _Placed] = {}
     for place, certificate in parsed:
         same = by_fingerprint.setdefault(fingerprint(certificate), place)
-        namesake = by_subject.setdefault(subject_of(certificate).casefold(), place)
+        namesake, earlier = by_subject.setdefault(
+            subject_of(certificate).casefold(), (place, certificate)
+        )
         if same != place:
             problems.append(f"{place} is the same as {same}: remove it")
+        elif namesake != place and earlier.public_key() == certificate.public_key():
+            problems.append(
+                f"{place} is {namesake} made anew with the same key: keep the one that is valid "
+                "longer"
+            )
         elif namesake != place:
             problems.append(
                 f"{place} has the subject of {namesake}, upper and lower case aside: "

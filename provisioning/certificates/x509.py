@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 BACKDATED = timedelta(minutes=10)
@@ -62,10 +63,30 @@ class CertificateAndKey:
         return fingerprint(self.certificate)
 
 
+@dataclass(frozen=True)
+class Leaf:
+    """What the certificate of a server or a client is to say."""
+
+    subject: x509.Name
+    public_key: CertificatePublicKeyTypes
+    usage: x509.ObjectIdentifier
+    alternative_names: tuple[x509.GeneralName, ...]
+    serial: int
+    not_before: datetime
+    not_after: datetime
+
+
 def new_ca(
-    common_name: str, *, organization: str | None = None, validity: timedelta
+    common_name: str,
+    *,
+    organization: str | None = None,
+    uris: tuple[str, ...] = (),
+    validity: timedelta,
 ) -> CertificateAndKey:
-    """Return a new self-signed authority, which may sign leaf certificates and nothing else."""
+    """Return a new self-signed authority, which may sign leaf certificates and nothing else.
+
+    `uris` become subject alternative names.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(common_name, organization)
     now = datetime.now(UTC)
@@ -84,6 +105,11 @@ def new_ca(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
         )
     )
+    if uris:
+        unsigned = unsigned.add_extension(
+            x509.SubjectAlternativeName(list(map(x509.UniformResourceIdentifier, uris))),
+            critical=False,
+        )
     return CertificateAndKey(unsigned.sign(key, hashes.SHA256()), key)
 
 
@@ -134,6 +160,31 @@ def issue_client(
     )
 
 
+def sign_leaf(ca: CertificateAndKey, leaf: Leaf) -> x509.Certificate:
+    """Return the certificate: the same bytes every time, if the authority's key is an EC key."""
+    unsigned = (
+        x509.CertificateBuilder()
+        .subject_name(leaf.subject)
+        .issuer_name(ca.certificate.subject)
+        .public_key(leaf.public_key)
+        .serial_number(leaf.serial)
+        .not_valid_before(leaf.not_before)
+        .not_valid_after(leaf.not_after)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([leaf.usage]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(leaf.public_key), critical=False)
+        .add_extension(_authority_key_identifier(ca), critical=False)
+    )
+    if leaf.alternative_names:
+        # With an empty subject they are the only name there is (RFC 5280, 4.2.1.6).
+        unsigned = unsigned.add_extension(
+            x509.SubjectAlternativeName(leaf.alternative_names), critical=not list(leaf.subject)
+        )
+    deterministic = True if isinstance(ca.key, ec.EllipticCurvePrivateKey) else None
+    return unsigned.sign(ca.key, hashes.SHA256(), ecdsa_deterministic=deterministic)
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of the certificate's DER form, in lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
@@ -160,26 +211,16 @@ def _issue(
             f"{ca.certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC: replace it first"
         )
     key = ec.generate_private_key(ec.SECP256R1())
-    unsigned = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(ca.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(until)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(_authority_key_identifier(ca), critical=False)
+    leaf = Leaf(
+        subject=subject,
+        public_key=key.public_key(),
+        usage=usage,
+        alternative_names=tuple(alternative_names),
+        serial=x509.random_serial_number(),
+        not_before=now - BACKDATED,
+        not_after=until,
     )
-    if alternative_names:
-        # With an empty subject they are the only name there is (RFC 5280, 4.2.1.6).
-        unsigned = unsigned.add_extension(
-            x509.SubjectAlternativeName(alternative_names), critical=not list(subject)
-        )
-    return CertificateAndKey(unsigned.sign(ca.key, hashes.SHA256()), key)
+    return CertificateAndKey(sign_leaf(ca, leaf), key)
 
 
 def _authority_key_identifier(ca: CertificateAndKey) -> x509.AuthorityKeyIdentifier:

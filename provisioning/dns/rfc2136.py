@@ -1,6 +1,8 @@
 """Names published by dynamic update (RFC 2136), signed (RFC 8945), and checked everywhere.
 
 Works with every server that takes such updates; the first of the servers is the one that does.
+Beside each alias, under `_uid.`, stands for which incarnation of a namespace it was published. The
+server checks that together with the change, so that a late call for an earlier one does nothing.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from controlplane.errors import rejected
 from controlplane.secrets.port import DNS_UPDATE_KEY, SecretStore
 from provisioning.dns.answers import Saying, Silence, ask, question
 from provisioning.dns.exchange import Server, exchange
+from provisioning.dns.records import Record
 from provisioning.types import DnsFacts
 
 UPDATE_KEY_NAME = "controlplane-update"
@@ -27,10 +30,12 @@ UPDATE_KEY_NAME = "controlplane-update"
 DEFAULT_PATIENCE = timedelta(seconds=10)
 """How long the servers have to agree after an update."""
 
+_OWNER = dns.name.Name(["_uid"])
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 0.5
 _RACES = 5
 _LONGEST_ALIAS_CHAIN = 8
+_CONDITION_FAILED = (Rcode.YXDOMAIN, Rcode.NXDOMAIN, Rcode.YXRRSET, Rcode.NXRRSET)
 _REFUSALS = (Rcode.REFUSED, Rcode.NOTAUTH, Rcode.NOTZONE, Rcode.NOTIMP)
 
 
@@ -52,25 +57,35 @@ class Rfc2136Dns:
         self._secrets = secrets
         self._patience = patience
 
-    async def publish(self, name: str, target: str, ttl: timedelta) -> DnsFacts:
+    async def publish(self, name: str, target: str, ttl: timedelta, uid: str) -> DnsFacts:
         """Make `name` an alias; an alias of something else gives way, other records do not."""
         alias, alias_of = self._inside(name), dns.name.from_text(target).canonicalize()
-        await self._publish(alias, RdataType.CNAME, alias_of.to_text(), ttl)
+        record = Record(alias, RdataType.CNAME, alias_of.to_text())
+        await self._publish(record, ttl, _owner(alias, uid))
         return DnsFacts(_plain(alias), _plain(alias_of), ttl)
 
     async def publish_address(self, name: str, address: str, ttl: timedelta) -> None:
         """Give `name` this one address, IPv4 or IPv6; return once every server says so."""
         rdtype = RdataType.AAAA if ip_address(address).version == 6 else RdataType.A
-        await self._publish(self._inside(name), rdtype, ip_address(address).compressed, ttl)
+        record = Record(self._inside(name), rdtype, ip_address(address).compressed)
+        await self._publish(record, ttl)
 
-    async def withdraw(self, name: str) -> None:
+    async def withdraw(self, name: str, uid: str) -> None:
         alias = self._inside(name)
-        update = await self._update()
-        update.delete(alias, RdataType.CNAME)
-        rcode = await self._send(update)
-        if rcode != Rcode.NOERROR:
-            raise self._refused(alias, rcode)
-        await self._agree(f"{_plain(alias)} is withdrawn", alias, RdataType.CNAME, _denies)
+        owner = _owner(alias, uid)
+        # Nobody's, when an earlier call came through, or when the alias is older than such notes.
+        for condition in (owner.is_there, owner.type_is_absent):
+            update = await self._update()
+            condition(update)
+            update.delete(alias, RdataType.CNAME)
+            update.delete(owner.name, owner.type)
+            rcode = await self._send(update)
+            if rcode == Rcode.NOERROR:
+                aim = f"{_plain(alias)} is withdrawn"
+                return await self._agree(aim, alias, RdataType.CNAME, _denies)
+            if rcode not in _CONDITION_FAILED:
+                raise self._refused(alias, rcode)
+        return None
 
     async def observe(self, name: str) -> DnsFacts | None:
         """Return what every server that answers says; None also when they differ."""
@@ -100,43 +115,69 @@ class Rfc2136Dns:
             asked = chain.canonical_name
         raise LookupError(f"{name} has no address: its name servers know none for {_plain(asked)}")
 
-    async def _publish(
-        self, name: dns.name.Name, rdtype: RdataType, data: str, ttl: timedelta
-    ) -> None:
+    async def _publish(self, record: Record, ttl: timedelta, owner: Record | None = None) -> None:
         seconds = int(ttl.total_seconds())
-        await self._replace(name, rdtype, data, seconds)
-        wanted = Saying(True, Rcode.NOERROR, rdtype, seconds, (data,))
-        aim = f"{_plain(name)} is {RdataType.to_text(rdtype)} {data} with TTL {seconds}"
-        await self._agree(aim, name, rdtype, lambda heard: heard == wanted)
+        await self._replace(record, seconds, owner)
+        wanted = Saying(True, Rcode.NOERROR, record.type, seconds, (record.data,))
+        aim = f"{record} with TTL {seconds}"
+        await self._agree(aim, record.name, record.type, lambda heard: heard == wanted)
 
-    async def _replace(self, name: dns.name.Name, rdtype: RdataType, data: str, ttl: int) -> None:
+    async def _replace(self, record: Record, ttl: int, owner: Record | None) -> None:
         """Put the one record in place of others of its type, and of no other type.
 
-        The conditions are the server's to check, together with the change. A repetition finds the
-        name in use, and replaces the record by itself.
+        The conditions are the server's to check, together with the change. Most often the name
+        is not in use; a repetition finds it in use, and replaces the record by itself.
         """
+        unowned = [] if owner is None else [owner.type_is_absent]
+        ours = [] if owner is None else [owner.is_there]
+        situations = (
+            [record.name_is_unused, *unowned],
+            [record.type_is_there, *ours],
+            [record.name_is_unused, *ours],
+            [record.type_is_there, *unowned],
+        )
         for _ in range(_RACES):
-            add = await self._update()
-            add.absent(name)
-            add.add(name, ttl, rdtype, data)
-            rcode = await self._send(add)
-            if rcode == Rcode.YXDOMAIN:
-                replace = await self._update()
-                replace.present(name, rdtype)
-                replace.replace(name, ttl, rdtype, data)
-                rcode = await self._send(replace)
-            if rcode == Rcode.NOERROR:
-                return
-            if rcode != Rcode.NXRRSET:
-                raise self._refused(name, rcode)
-            others = (await exchange(question(name, RdataType.ANY), self._servers[0])).answer
-            if others:
-                there = "; ".join(line for each in others for line in each.to_text().splitlines())
-                raise rejected(
-                    f"{_plain(name)} cannot become a {RdataType.to_text(rdtype)} record, for it "
-                    f"is taken: {there}: remove that from zone {_plain(self._zone)} first"
-                )
-        raise RuntimeError(f"{_plain(name)} kept changing while it was being published")
+            for situation in situations:
+                update = await self._update()
+                for condition in situation:
+                    condition(update)
+                for each in (record, owner):
+                    if each is not None:
+                        update.replace(each.name, ttl, each.type, each.data)
+                rcode = await self._send(update)
+                if rcode == Rcode.NOERROR:
+                    return
+                if rcode not in _CONDITION_FAILED:
+                    raise self._refused(record.name, rcode)
+            await self._refuse_taken(record, owner)
+        raise RuntimeError(f"{_plain(record.name)} kept changing while it was being published")
+
+    async def _refuse_taken(self, record: Record, owner: Record | None) -> None:
+        """Return if the name can be had, and merely changed while it was being published."""
+        if owner is not None:
+            for other in await self._records(owner.name):
+                if other.type == owner.type and other.data != owner.data:
+                    raise rejected(
+                        f"{_plain(record.name)} was published for incarnation {other.data}, not "
+                        f"{owner.data}: delete that namespace first, or remove {_plain(owner.name)}"
+                    )
+        others = [one for one in await self._records(record.name) if one.type != record.type]
+        if others:
+            raise rejected(
+                f"{_plain(record.name)} cannot become a {RdataType.to_text(record.type)} record, "
+                f"for it is taken: {'; '.join(map(str, others))}: remove that from zone "
+                f"{_plain(self._zone)} first"
+            )
+
+    async def _records(self, name: dns.name.Name) -> list[Record]:
+        """Return what the first server has at the name."""
+        reply = await exchange(question(name, RdataType.ANY), self._servers[0])
+        return [
+            Record(rrset.name, rrset.rdtype, rdata.to_text())
+            for rrset in reply.answer
+            if rrset.name == name
+            for rdata in rrset
+        ]
 
     async def _update(self) -> dns.update.UpdateMessage:
         secret = await self._secrets.get(DNS_UPDATE_KEY)
@@ -226,6 +267,11 @@ class Rfc2136Dns:
         if not inside.is_subdomain(self._zone) or inside == self._zone:
             raise ValueError(f"{name} is not a name under {_plain(self._zone)}")
         return inside
+
+
+def _owner(alias: dns.name.Name, uid: str) -> Record:
+    """Return the record that notes for which incarnation the alias was published."""
+    return Record(_OWNER + alias, RdataType.TXT, f'"{uid}"')
 
 
 def _denies(heard: Saying | Silence) -> bool:

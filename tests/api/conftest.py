@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.api.doors import Door, GrpcDoor, HttpDoor
 from tests.api.running import RunningApi, Tenant, running_api
 from tests.postgres import RunningPostgres
 
@@ -16,3 +17,13 @@ async def api(postgres: RunningPostgres) -> AsyncIterator[RunningApi]:
 @pytest.fixture
 async def tenant(api: RunningApi) -> Tenant:
     return await api.tenant()
+
+
+@pytest.fixture(params=["gRPC", "HTTP"])
+async def door(request: pytest.FixtureRequest, tenant: Tenant) -> AsyncIterator[Door]:
+    """Each way to the Cloud Ops API, as the tenant."""
+    if request.param == "gRPC":
+        yield GrpcDoor(tenant.cloud)
+    else:
+        async with tenant.http() as http:
+            yield HttpDoor(http)

@@ -15,8 +15,12 @@ from temporalio.client import CloudOperationsClient
 from controlplane.api.calls import SERVICE
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.server import Listening, serving
+from controlplane.identity.distribution import KeyDistribution
 from controlplane.identity.keys import ApiKeys
-from controlplane.identity.tokens import ensure_signer
+from controlplane.identity.limits import raise_limits
+from controlplane.identity.memory import MemoryCellKeys
+from controlplane.identity.signing_keys import ensure_signer
+from controlplane.local.account import LIMITS
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import FLEET_CA
 from controlplane.settings import ApiSettings
@@ -26,6 +30,7 @@ from controlplane.store.queries import ReadModel
 from provisioning.certificates.x509 import CertificateAndKey, new_ca
 from provisioning.types import NamespaceView
 from tests.api.writer import MemoryWriter
+from tests.identity.cells import distribution_to, running
 from tests.identity.people import Owner, new_owner
 from tests.postgres import RunningPostgres
 from tests.store.databases import migrated_pool
@@ -43,14 +48,21 @@ class RunningApi:
     writer: MemoryWriter
     ca: CertificateAndKey
     ports: Listening
+    secrets: MemorySecretStore
+    distribution: KeyDistribution
+    """Runs, as it does in a worker."""
+    cells: MemoryCellKeys
+    """What the cells know of API keys."""
 
     @property
     def reads(self) -> ReadModel:
         return ReadModel(self.pool)
 
     async def tenant(self) -> "Tenant":
-        """Return a new account's owner, connected."""
+        """Return a new account's owner, connected; it has limits that are in nobody's way."""
         owner = await new_owner(self.keys)
+        async with self.pool.connection() as connection:
+            await raise_limits(connection, owner.account, LIMITS)
         token = (await owner.key()).token
         return Tenant(self, owner, token, await self.connect(token))
 
@@ -139,5 +151,14 @@ async def running_api(postgres: RunningPostgres) -> AsyncIterator[RunningApi]:
         keys, writer = ApiKeys(pool, await ensure_signer(secrets)), MemoryWriter()
         anywhere = ApiSettings("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")
         certificate = ApiCertificate(secrets, ZONE)
-        async with serving(pool, keys, writer, certificate, ZONE, anywhere) as ports:
-            yield RunningApi(pool, keys, writer, ca, ports)
+
+        async def engine_answers() -> bool:
+            return not writer.silent
+
+        cells = MemoryCellKeys()
+        distribution = distribution_to(cells, pool, keys.signer)
+        async with (
+            running(distribution),
+            serving(pool, keys, writer, certificate, ZONE, anywhere, engine_answers) as ports,
+        ):
+            yield RunningApi(pool, keys, writer, ca, ports, secrets, distribution, cells)

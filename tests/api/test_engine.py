@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -12,6 +11,7 @@ from controlplane.api.engine import EngineWriter
 from controlplane.api.ports import EngineUnavailable
 from controlplane.errors import ErrorType
 from controlplane.local.ports import free_port
+from controlplane.payloads import data_converter
 from provisioning.client import NamespaceClient
 from provisioning.types import CreateNamespace, DeleteNamespace
 from tests.engine import fresh_namespace, namespace_spec, working
@@ -22,9 +22,7 @@ DELETE = DeleteNamespace("op-2", "")
 
 
 async def writer(port: int) -> EngineWriter:
-    client = await Client.connect(
-        f"127.0.0.1:{port}", lazy=True, data_converter=pydantic_data_converter
-    )
+    client = await Client.connect(f"127.0.0.1:{port}", lazy=True, data_converter=data_converter)
     return EngineWriter(NamespaceClient(client), accept_within_seconds=0.5)
 
 

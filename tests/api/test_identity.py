@@ -61,17 +61,6 @@ async def test_one_region_is_found_by_its_id(tenant: Tenant) -> None:
     )
 
 
-async def test_tags_are_refused_instead_of_dropped(tenant: Tenant) -> None:
-    request = create_request("orders")
-    request.tags["team"] = "sales"
-
-    told = await refused(
-        tenant.cloud.cloud_service.create_namespace(request), RPCStatusCode.INVALID_ARGUMENT
-    )
-
-    assert "tags are not available yet" in told
-
-
 async def test_a_project_is_refused_instead_of_dropped(tenant: Tenant) -> None:
     # project_id is field 5; the generated classes know it no more than the SDK does.
     request = CreateNamespaceRequest.FromString(

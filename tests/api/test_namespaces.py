@@ -15,6 +15,8 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.api.cloud.resource.v1 import ResourceState
 from temporalio.service import RPCError, RPCStatusCode
 
+from controlplane.identity.types import Permission, Role
+from tests.api.colleagues import colleague
 from tests.api.running import CLIENT_CA, RunningApi, Tenant, create_request, declared
 from tests.store.views import REGION
 
@@ -90,7 +92,8 @@ async def test_an_active_namespace_shows_its_present_and_its_older_fields(
     for unset in ("capacity_spec", "fairness", "lifecycle", "codec_server", "high_availability"):
         assert not found.spec.HasField(unset)
     assert not found.HasField("last_modified_time")
-    assert found.limits.actions_per_second_limit == 500
+    # Nothing is limited, so no limit is claimed.
+    assert not found.HasField("limits")
 
 
 async def test_the_endpoint_shows_only_while_the_namespace_is_active(
@@ -124,9 +127,28 @@ async def test_fields_unknown_to_us_survive(tenant: Tenant) -> None:
     assert later in namespace.spec.SerializeToString()
 
 
+async def test_fields_unknown_to_us_survive_an_update_in_json(
+    api: RunningApi, tenant: Tenant
+) -> None:
+    later = b"\xa2\x1f\x05later"
+    spec = NamespaceSpec.FromString(declared("orders").SerializeToString() + later)
+    await tenant.call("CreateNamespace", CreateNamespaceRequest(spec=spec))
+    request = GetNamespaceRequest(namespace=f"orders.{tenant.account}")
+    await api.settle(request.namespace)
+
+    async with tenant.http() as http:
+        url = f"/cloud/namespaces/{request.namespace}"
+        found = (await http.get(url)).json()["namespace"]["spec"]
+        await http.post(url, json={"spec": {**found, "retentionDays": 9}})
+
+    read = GetNamespaceResponse.FromString(await tenant.call("GetNamespace", request))
+    assert read.namespace.spec.retention_days == 9
+    assert later in read.namespace.spec.SerializeToString()
+
+
 async def test_what_the_caller_set_is_echoed(tenant: Tenant) -> None:
     spec = declared("orders")
-    spec.lifecycle.SetInParent()
+    spec.lifecycle.enable_delete_protection = True
     spec.capacity_spec.on_demand.SetInParent()
     spec.codec_server.endpoint = "https://codec.example.com"
     spec.high_availability.disable_managed_failover = True
@@ -301,3 +323,24 @@ async def test_a_negative_page_size_is_refused(tenant: Tenant) -> None:
         tenant.cloud.cloud_service.get_namespaces(GetNamespacesRequest(page_size=-1)),
         RPCStatusCode.INVALID_ARGUMENT,
     )
+
+
+async def test_only_what_one_may_know_of_is_listed_on_whole_pages(tenant: Tenant) -> None:
+    created = [await tenant.create(f"n-{number}") for number in range(6)]
+    known = created[1::2]
+    reader = await colleague(tenant, Role.READ, dict.fromkeys(known, Permission.READ))
+    service = reader.cloud.cloud_service
+
+    found: list[str] = []
+    sizes: list[int] = []
+    token = ""
+    while not sizes or token:
+        page = await service.get_namespaces(GetNamespacesRequest(page_size=2, page_token=token))
+        found.extend(namespace.namespace for namespace in page.namespaces)
+        sizes.append(len(page.namespaces))
+        token = page.next_page_token
+
+    assert found == known
+    assert sizes == [2, 1]
+    hidden = await service.get_namespaces(GetNamespacesRequest(name="n-0"))
+    assert not hidden.namespaces

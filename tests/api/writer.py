@@ -1,20 +1,30 @@
-"""Namespaces' entities held in memory: they record what is wanted and do what a test tells."""
+"""Namespaces' entities held in memory: they decide as the real ones do, and act when told."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cells.placement import Placement
 from controlplane.api.ports import EngineUnavailable
-from controlplane.errors import already_exists, failed_precondition, not_found
+from controlplane.errors import not_found
+from provisioning import requests
+from provisioning.journal import Journal
+from provisioning.requests import Change
 from provisioning.types import (
     CreateNamespace,
     DeleteNamespace,
+    InspectNamespace,
+    IssueClientCertificate,
     NamespaceLife,
+    NamespaceState,
     NamespaceView,
     ObservedNamespace,
-    Operation,
-    OperationKind,
     OperationState,
+    RenameSearchAttribute,
+    RevokeCertificate,
+    SetRequestLimit,
+    UpdateNamespace,
+    UpdateTags,
 )
 
 
@@ -22,81 +32,108 @@ from provisioning.types import (
 class MemoryWriter:
     """Implements `controlplane.api.ports.NamespaceWriter`."""
 
-    namespaces: dict[str, NamespaceView] = field(default_factory=dict)
+    namespaces: dict[str, NamespaceState] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     """The operation ids of the requests that arrived, in order."""
     silent: bool = False
     reply_lost: bool = False
     """Requests are recorded, and nobody hears of it."""
-    _revision: int = 0
+    in_between: Callable[[], Awaitable[None]] | None = None
+    """Happens once, before the next request is looked at."""
+    _born: int = 0
 
     async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
-        self._hear(request.operation)
-        known = self.namespaces.get(namespace)
-        if known is None:
-            self._revision += 1
-            known = NamespaceView(
-                id=namespace,
-                uid=f"{self._revision:08}-uid",
-                spec=request.spec,
-                generation=1,
-                revision=self._revision,
-                life=NamespaceLife.ACTIVATING,
-                created_at=datetime.now(UTC),
-                modified_at=None,
-                observed=ObservedNamespace(),
-                conditions={},
-                operations=(_pending(request.operation, OperationKind.CREATE),),
-            )
-        elif all(operation.id != request.operation for operation in known.operations):
-            raise already_exists(f"namespace {namespace} exists already")
-        return self._reply(known)
+        await self._hear(request.operation)
+        state = self.namespaces.get(namespace, NamespaceState(namespace))
+        requests.check_create(state, request)
+        if state.spec is None:
+            self._born += 1
+            requests.record_create(state, request, f"{self._born:08}-uid", datetime.now(UTC))
+            self.namespaces[namespace] = state
+        return self._reply(state)
+
+    async def update(self, namespace: str, request: UpdateNamespace) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def rename_search_attribute(
+        self, namespace: str, request: RenameSearchAttribute
+    ) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def tag(self, namespace: str, request: UpdateTags) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def set_request_limit(self, namespace: str, request: SetRequestLimit) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def revoke(self, namespace: str, request: RevokeCertificate) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def issue(self, namespace: str, request: IssueClientCertificate) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView:
+        return await self._change(namespace, request)
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
-        self._hear(request.operation)
-        known = self.namespaces.get(namespace)
-        if known is None:
-            raise not_found(f"namespace {namespace} not found")
-        if request.resource_version not in ("", known.resource_version):
-            raise failed_precondition(f"namespace {namespace} is at {known.resource_version}")
-        if all(operation.id != request.operation for operation in known.operations):
-            operation = _pending(request.operation, OperationKind.DELETE)
-            known = self._changed(known, NamespaceLife.DELETING, (*known.operations, operation))
-        return self._reply(known)
+        await self._hear(request.operation)
+        state = self._known(namespace)
+        requests.check_delete(state, request)
+        requests.record_delete(state, request, datetime.now(UTC))
+        state.life = NamespaceLife.DELETING
+        return self._reply(state)
 
     def settle(self, namespace: str, cell: str) -> NamespaceView:
-        """Finish what was asked last, and return the view that the entity publishes."""
-        known = self.namespaces[namespace]
-        *earlier, last = known.operations
-        done = replace(last, state=OperationState.FULFILLED, finished_at=datetime.now(UTC))
-        gone = last.kind is OperationKind.DELETE
-        life = NamespaceLife.DELETED if gone else NamespaceLife.ACTIVE
-        settled = replace(
-            self._changed(known, life, (*earlier, done)),
-            observed=ObservedNamespace(placement=Placement(known.spec.region, cell, ())),
-        )
-        self.namespaces[namespace] = settled
-        if gone:
+        """Do what was asked, and return the view that the entity publishes."""
+        state = self._known(namespace)
+        state.life = NamespaceLife.DELETED if state.deleting else NamespaceLife.ACTIVE
+        assert state.spec is not None
+        state.observed = ObservedNamespace(placement=Placement(state.spec.region, cell, ()))
+        if state.deleting:
             del self.namespaces[namespace]
-        return settled
+        return self._closed(state, OperationState.FULFILLED)
 
-    def _changed(
-        self, known: NamespaceView, life: NamespaceLife, operations: tuple[Operation, ...]
-    ) -> NamespaceView:
-        self._revision += 1
-        return replace(known, revision=self._revision, life=life, operations=operations)
+    def fail(self, namespace: str, reason: str) -> NamespaceView:
+        """Give up what was asked, and return the view that the entity publishes."""
+        state = self._known(namespace)
+        state.life = NamespaceLife.UPDATE_FAILED
+        return self._closed(state, OperationState.FAILED, reason)
 
-    def _hear(self, operation: str) -> None:
+    async def _change(self, namespace: str, request: Change) -> NamespaceView:
+        await self._hear(request.operation)
+        state = self._known(namespace)
+        requests.check_change(state, request)
+        requests.record_change(state, request, datetime.now(UTC))
+        return self._reply(state)
+
+    def _known(self, namespace: str) -> NamespaceState:
+        if namespace not in self.namespaces:
+            raise not_found(f"namespace {namespace} not found")
+        return self.namespaces[namespace]
+
+    async def _hear(self, operation: str) -> None:
         if self.silent:
             raise EngineUnavailable("the engine does not answer")
+        meanwhile, self.in_between = self.in_between, None
+        if meanwhile is not None:
+            await meanwhile()
         self.asked.append(operation)
 
-    def _reply(self, view: NamespaceView) -> NamespaceView:
-        self.namespaces[view.id] = view
+    def _reply(self, state: NamespaceState) -> NamespaceView:
         if self.reply_lost:
             raise EngineUnavailable("the engine does not answer")
-        return view
+        return _view(state)
+
+    def _closed(
+        self, state: NamespaceState, outcome: OperationState, reason: str = ""
+    ) -> NamespaceView:
+        journal = Journal(state)
+        journal.close(journal.open_operations(), outcome, datetime.now(UTC), reason)
+        journal.touch()
+        return _view(state)
 
 
-def _pending(operation: str, kind: OperationKind) -> Operation:
-    return Operation(operation, kind, OperationState.PENDING, started_at=datetime.now(UTC))
+def _view(state: NamespaceState) -> NamespaceView:
+    assert state.spec is not None
+    assert state.created_at is not None
+    return Journal(state).view(state.spec, state.created_at)

@@ -20,6 +20,7 @@ import httpx
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.worker import Worker
 
+from cells.ingress.records import AdmissionRules
 from cells.placement import place
 from controlplane.ids import ingress_name, server_name
 from controlplane.local.control_plane import service_environment
@@ -28,7 +29,7 @@ from controlplane.settings import Settings
 from controlplane.worker import adapters
 from provisioning.activities import ENDPOINT_TTL, ProvisioningActivities
 from provisioning.plan import RENEW_BEFORE
-from provisioning.ports import Incarnation
+from provisioning.ports import ClientTrust, Incarnation
 from provisioning.types import DEMAND
 from tests.e2e.greeting import Greeting, greet
 from tests.fleet import running_fleet
@@ -75,11 +76,12 @@ class Plain:
         )
         client_ca = self.tenant.ca.certificate_pem.decode()
         await world.databases.prepare(target, host)
-        issued = await world.certificates.ensure(target, host, client_ca, RENEW_BEFORE)
+        trust = ClientTrust(client_ca, managed_ca=False)
+        issued = await world.certificates.ensure(target, host, trust, RENEW_BEFORE)
         await world.registrar.register(target, timedelta(days=7), {})
-        await world.ingress.admit(target, host, client_ca, ())
-        await world.dns.publish(host, ingress_name(cell, world.zone), ENDPOINT_TTL)
-        await world.prober.prove(target, host, issued.fingerprint)
+        await world.ingress.admit(target, host, AdmissionRules(client_ca))
+        await world.dns.publish(host, ingress_name(cell, world.zone), ENDPOINT_TTL, target.uid)
+        await world.prober.prove(target, host, issued.fingerprint, api_keys=False)
 
 
 async def main() -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from cells.placement import Placement, Verdict
 from controlplane.resource import Condition, ConditionStatus
 from controlplane.store.projections import Projections
+from provisioning.journal import Journal
 from provisioning.types import (
     NamespaceCondition,
     NamespaceLife,
@@ -16,6 +17,7 @@ from provisioning.types import (
     StepState,
 )
 from tests.api.running import Tenant
+from tests.cli.command import Cli, Finished, running
 from tests.eventually import eventually
 from tests.store.views import CELL, REGION
 
@@ -50,29 +52,27 @@ class Entity:
     async def _publish(
         self,
         life: NamespaceLife,
-        state: OperationState,
+        operation_state: OperationState,
         steps: tuple[StepRecord, ...],
         reason: str = "",
     ) -> None:
-        namespaces = self.tenant.api.writer.namespaces
-        known = namespaces[self.id]
-        ended = state is not OperationState.IN_PROGRESS
-        operation = replace(
-            known.operations[-1],
-            state=state,
+        state = self.tenant.api.writer.namespaces[self.id]
+        assert state.spec is not None
+        assert state.created_at is not None
+        ended = operation_state is not OperationState.IN_PROGRESS
+        state.operations[-1] = replace(
+            state.operations[-1],
+            state=operation_state,
             steps=steps,
             failure_reason=reason,
             finished_at=datetime.now(UTC) if ended else None,
         )
-        namespaces[self.id] = replace(
-            known,
-            revision=known.revision + 1,
-            life=life,
-            observed=ObservedNamespace(placement=PLACEMENT),
-            conditions={NamespaceCondition.READY: _ready(life)},
-            operations=(operation,),
-        )
-        await Projections(self.tenant.api.pool).publish_namespace(namespaces[self.id])
+        state.revision += 1
+        state.life = life
+        state.observed = ObservedNamespace(placement=PLACEMENT)
+        state.conditions[NamespaceCondition.READY] = _ready(life)
+        view = Journal(state).view(state.spec, state.created_at)
+        await Projections(self.tenant.api.pool).publish_namespace(view)
 
 
 async def entity(tenant: Tenant, *, asked: int = 1) -> Entity:
@@ -85,6 +85,27 @@ async def entity(tenant: Tenant, *, asked: int = 1) -> Entity:
 
     await eventually(is_asked, within=60)
     return Entity(tenant, namespace)
+
+
+async def settled(cli: Cli, tenant: Tenant, *arguments: object, operations: int = 1) -> Finished:
+    """Run a command, and let each operation that it asks of the namespace `orders` be done."""
+    namespaces, namespace = tenant.api.writer.namespaces, f"orders.{tenant.account}"
+
+    def asked() -> int:
+        return len(namespaces[namespace].operations) if namespace in namespaces else 0
+
+    before = asked()
+    async with running(cli, *arguments) as command:
+        for number in range(before + 1, before + operations + 1):
+
+            async def heard(number: int = number) -> bool:
+                return command.done() or asked() >= number
+
+            await eventually(heard, within=60)
+            if command.done():
+                break
+            await tenant.api.settle(namespace)
+    return command.result()
 
 
 def step(step: Step, state: StepState = StepState.DONE, message: str = "") -> StepRecord:

@@ -20,10 +20,10 @@ from controlplane.cli.worker_connection import (
     WorkerConnection,
     as_exports,
     as_json,
-    as_text,
     environment,
     worker_connection,
 )
+from controlplane.cli.worker_snippets import as_text
 from provisioning.certificates.x509 import fingerprint, issue_client, new_ca
 
 CA = new_ca("orders-ca", validity=timedelta(days=30))
@@ -36,6 +36,7 @@ def orders(endpoint: str) -> Namespace:
         endpoints=Endpoints(mtls_grpc_address=endpoint),
         spec=NamespaceSpec(
             mtls_auth=MtlsAuthSpec(
+                enabled=True,
                 accepted_client_ca=CA.certificate_pem,
                 certificate_filters=[CertificateFilterSpec(common_name="worker*")],
             )

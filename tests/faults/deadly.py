@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from controlplane.errors import rejected
 from provisioning.ports import Incarnation
 from provisioning.types import NamespaceView
 
+NAMESPACE_ID = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9]{5,12}")
 MID_CALL_SECONDS = 0.004
 
 
@@ -90,6 +92,8 @@ class Deadly:
                     return argument.id
                 case str() if argument.endswith(self.zone):
                     return argument.removesuffix(f".{self.zone}")
+                case str() if NAMESPACE_ID.fullmatch(argument):
+                    return argument
         return None
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from cells.workflow import CellWorkflow
 from controlplane.local.control_plane import ENGINE
+from controlplane.payloads import data_converter
 from provisioning.workflow import NamespaceWorkflow
 from tests.eventually import eventually
 from tests.faults.faulty_worker import faulty_worker
@@ -131,7 +131,7 @@ async def _assert_everything_replays(fleet: RunningFleet) -> None:
     replayer = Replayer(
         workflows=[CellWorkflow, NamespaceWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
     )
     executions = (await engine_of(fleet)).list_workflows()
     async with replayer.workflow_replay_iterator(executions.map_histories()) as results:

@@ -7,16 +7,30 @@ as entities that began on that code may be running.
 import asyncio
 import json
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from cells.types import Reserve
 from controlplane.errors import rejected
-from provisioning.types import DEMAND, CreateNamespace, DeleteNamespace, Step
+from controlplane.payloads import data_converter
+from provisioning.types import (
+    DEMAND,
+    CreateNamespace,
+    DeleteNamespace,
+    InspectNamespace,
+    IssueClientCertificate,
+    RenameSearchAttribute,
+    RevokeCertificate,
+    SearchAttributeType,
+    SetRequestLimit,
+    Step,
+    UpdateNamespace,
+    UpdateTags,
+)
 from tests.engine import CELL, Entities, cell_spec, namespace_spec, running_engine, working
 from tests.eventually import eventually
 
@@ -26,7 +40,7 @@ HERE = Path(__file__).parent
 async def main() -> None:
     async with (
         await WorkflowEnvironment.start_local(
-            data_converter=pydantic_data_converter,
+            data_converter=data_converter,
             dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
         ) as environment,
         working(environment.client) as entities,
@@ -34,6 +48,7 @@ async def main() -> None:
         await _record_cell(entities)
         await _record_creation_and_deletion(entities)
         await _record_failed_creation(entities)
+        await _record_changes(entities)
     # This engine makes entities roll over early.
     async with running_engine() as environment, working(environment.client) as entities:
         await _record_carried_states(entities)
@@ -67,6 +82,36 @@ async def _record_failed_creation(entities: Entities) -> None:
     await entities.namespaces.create(name, CreateNamespace("op1", namespace_spec()))
     await entities.namespaces.handle(name).result()
     await _write(entities, f"namespace/{name}", "namespace_creation_failed")
+
+
+async def _record_changes(entities: Entities) -> None:
+    name = "billing.acme1"
+    namespaces = entities.namespaces
+    customer = {"Customer": SearchAttributeType.KEYWORD}
+    spec = replace(namespace_spec(), search_attributes=customer)
+    await namespaces.create(name, CreateNamespace("op1", spec))
+    await _operation_ends(entities, name, "op1")
+    await namespaces.rename_search_attribute(
+        name, RenameSearchAttribute("op2", "", "Customer", "Buyer")
+    )
+    await _operation_ends(entities, name, "op2")
+    renamed = replace(spec, search_attributes={"Buyer": SearchAttributeType.KEYWORD})
+    managed = replace(renamed, client_ca="", managed_ca=True, api_keys=True)
+    await namespaces.update(name, UpdateNamespace("op3", "", managed))
+    await namespaces.tag(name, UpdateTags("op4", {"team": "payments"}, ()))
+    await namespaces.set_request_limit(name, SetRequestLimit("op5", 100))
+    await namespaces.revoke(name, RevokeCertificate("op6", "a1"))
+    await _operation_ends(entities, name, "op6")
+    await namespaces.issue(name, IssueClientCertificate("op7", "no CSR", timedelta(days=1)))
+    await _operation_ends(entities, name, "op7")
+    entities.world.published.clear()
+    await namespaces.inspect(name, InspectNamespace("op8"))
+    await _operation_ends(entities, name, "op8")
+    entities.world.faults[Step.REGISTER] = [rejected("no longer than that")]
+    longer = replace(managed, retention=timedelta(days=90))
+    await namespaces.update(name, UpdateNamespace("op9", "", longer))
+    await _operation_ends(entities, name, "op9")
+    await _write(entities, f"namespace/{name}", "namespace_changed_in_every_way")
 
 
 async def _record_carried_states(entities: Entities) -> None:

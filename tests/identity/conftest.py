@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from controlplane.identity.keys import ApiKeys
-from controlplane.identity.tokens import ensure_signer
+from controlplane.identity.signing_keys import ensure_signer
 from controlplane.secrets.memory import MemorySecretStore
 from tests.identity.people import Owner, new_owner
 from tests.postgres import RunningPostgres
@@ -11,9 +11,17 @@ from tests.store.databases import migrated_pool
 
 
 @pytest.fixture
-async def keys(postgres: RunningPostgres) -> AsyncIterator[ApiKeys]:
+def signing_secrets() -> MemorySecretStore:
+    """The secret store that holds the signing keys of `keys`."""
+    return MemorySecretStore()
+
+
+@pytest.fixture
+async def keys(
+    postgres: RunningPostgres, signing_secrets: MemorySecretStore
+) -> AsyncIterator[ApiKeys]:
     async with migrated_pool(postgres) as pool:
-        yield ApiKeys(pool, await ensure_signer(MemorySecretStore()))
+        yield ApiKeys(pool, await ensure_signer(signing_secrets))
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from controlplane.identity.accounts import (
     new_account_id,
 )
 from controlplane.identity.keys import ApiKeys
-from controlplane.identity.tokens import load_signer
+from controlplane.identity.signing_keys import load_signer
+from controlplane.identity.types import Role, User
 from controlplane.ids import ACCOUNT_ID
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.store.pool import Pool, open_pool_on
@@ -47,7 +48,8 @@ async def test_the_first_account_comes_with_a_working_owner_key(
     principal = await ApiKeys(pool, await load_signer(store)).verify(first.token)
     assert principal.account.id == first.account_id
     assert principal.account.name == "Acme"
-    assert (principal.user.email, principal.user.role) == (EMAIL, "owner")
+    assert isinstance(principal.owner, User)
+    assert (principal.owner.email, principal.access.role) == (EMAIL, Role.OWNER)
 
 
 async def test_a_deployment_has_one_first_account_however_often_it_is_asked_for(

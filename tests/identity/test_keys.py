@@ -7,8 +7,9 @@ from temporalio.exceptions import ApplicationError
 
 from controlplane.errors import ErrorType
 from controlplane.identity.keys import LONGEST_LIFETIME, ApiKeys
-from controlplane.identity.tokens import Signer, TokenClaims, load_signer
-from controlplane.identity.types import Role, Unauthenticated
+from controlplane.identity.signing_keys import load_signer
+from controlplane.identity.tokens import SigningKey, TokenClaims
+from controlplane.identity.types import Access, Role, Unauthenticated, User
 from controlplane.secrets.memory import MemorySecretStore
 from tests.identity.people import Owner, new_owner
 
@@ -21,7 +22,8 @@ async def test_a_key_speaks_for_its_owner(keys: ApiKeys, owner: Owner) -> None:
     principal = await keys.verify(issued.token)
 
     assert principal.account.id == owner.account
-    assert (principal.user.id, principal.user.role) == (owner.user, Role.OWNER)
+    assert isinstance(principal.owner, User)
+    assert (principal.owner.id, principal.access) == (owner.user, Access(Role.OWNER))
     assert (principal.key.id, principal.key.expires_at) == (issued.id, issued.expires_at)
 
 
@@ -99,9 +101,9 @@ async def test_only_our_unexpired_tokens_of_existing_keys_count(
 ) -> None:
     issued = await owner.key()
     stranger = await new_owner(keys)
-    other = Signer.of(ec.generate_private_key(ec.SECP256R1()))
+    other = SigningKey.of(ec.generate_private_key(ec.SECP256R1()))
     good = jwt.decode(issued.token, options={"verify_signature": False})
-    private = keys.signer.key
+    private, kid = keys.signer.ring.current.private, {"kid": keys.signer.key_id}
 
     refused = {
         "empty": "",
@@ -113,10 +115,13 @@ async def test_only_our_unexpired_tokens_of_existing_keys_count(
         ),
         "unknown key": keys.signer.sign(TokenClaims("nobody", owner.account, SOON)),
         "another account's": keys.signer.sign(TokenClaims(issued.id, stranger.account, SOON)),
-        "another issuer's": jwt.encode({**good, "iss": "somebody"}, private, "ES256"),
+        "another issuer's": jwt.encode({**good, "iss": "somebody"}, private, "ES256", kid),
         **{
             f"without {claim}": jwt.encode(
-                {name: value for name, value in good.items() if name != claim}, private, "ES256"
+                {name: value for name, value in good.items() if name != claim},
+                private,
+                "ES256",
+                kid,
             )
             for claim in ("iss", "sub", "account", "iat", "exp")
         },

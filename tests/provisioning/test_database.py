@@ -2,89 +2,42 @@
 
 import asyncio
 import contextlib
-import secrets as random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection, sql
-from psycopg.conninfo import make_conninfo
 from temporalio.exceptions import ApplicationError
 
 from controlplane.secrets.port import cell_database, namespace_database
 from provisioning.connections import CellConnections
-from provisioning.database import Credential, PostgresDatabases
+from provisioning.database import PostgresDatabases
 from provisioning.ports import Incarnation
 from tests.eventually import eventually
-from tests.postgres import Database, RunningPostgres
-from tests.provisioning.cell_databases import (
-    NOWHERE,
-    Died,
-    Directory,
-    DyingSecretStore,
-    create_cell,
-    query,
+from tests.postgres import RunningPostgres
+from tests.provisioning.cell_databases import NOWHERE, Died, query
+from tests.provisioning.database_world import (
+    CELL,
+    World,
+    host,
+    incarnation,
+    roles,
+    running_world,
 )
-
-CELL = "aws-us-east-1-c1"
-OTHER_CELL = "gcp-us-central1-c1"
-
-
-@dataclass(frozen=True)
-class World:
-    directory: Directory
-    secrets: DyingSecretStore
-    databases: PostgresDatabases
-    cell: Database
-    other_cell: Database
-
-    async def credential(self, target: Incarnation) -> Credential:
-        value = await self.secrets.get(namespace_database(target.namespace))
-        assert value is not None
-        return Credential.from_json(value)
-
-    def login(self, credential: Credential, database: Database | None = None) -> str:
-        """Return the conninfo with which a tenant connects."""
-        return make_conninfo(
-            (database or self.cell).url, user=credential.username, password=credential.password
-        )
 
 
 @pytest.fixture(scope="module")
 async def world(postgres: RunningPostgres) -> AsyncIterator[World]:
-    directory, secrets = Directory(), DyingSecretStore()
-    cell = await create_cell(postgres, CELL, directory, secrets)
-    other_cell = await create_cell(postgres, OTHER_CELL, directory, secrets)
-    connections = CellConnections(directory, secrets)
-    yield World(directory, secrets, PostgresDatabases(connections, secrets), cell, other_cell)
-    await connections.close()
+    async with running_world(postgres) as world:
+        yield world
 
 
 @pytest.fixture
 def target() -> Incarnation:
     return incarnation()
-
-
-def incarnation(namespace: str | None = None) -> Incarnation:
-    return Incarnation(
-        namespace or f"orders-{random.token_hex(3)}.acme1", random.token_hex(8), CELL
-    )
-
-
-def host(target: Incarnation) -> str:
-    return f"{target.namespace}.fleet.test"
-
-
-async def roles(world: World, target: Incarnation) -> list[str]:
-    rows = await query(
-        world.cell.conninfo,
-        "SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s) ORDER BY 1",
-        f"ns:{target.namespace}",
-    )
-    return [str(row[0]) for row in rows]
 
 
 async def test_a_prepared_namespace_admits_nobody_and_can_log_in(
@@ -139,6 +92,36 @@ async def test_an_incarnation_is_fenced_from_its_successor(
 
     assert await world.databases.observe(target) == facts
     assert await world.credential(target) == credential
+
+
+async def test_a_call_that_comes_late_brings_back_nothing_that_was_removed(
+    world: World, target: Incarnation
+) -> None:
+    await world.databases.remove(target)
+    for _ in range(2):
+        with pytest.raises(ApplicationError, match=f"uid {target.uid} was removed") as refused:
+            await world.databases.prepare(target, host(target))
+        assert refused.value.non_retryable
+        assert await world.databases.observe(target) is None
+        assert await roles(world, target) == []
+        assert await world.secrets.names(f"namespaces/{target.namespace}/") == []
+
+    successor = incarnation(target.namespace)
+    facts = await world.databases.prepare(successor, host(successor))
+    assert await world.databases.observe(successor) == facts
+
+
+async def test_removals_are_forgotten_after_a_day(world: World, target: Incarnation) -> None:
+    await world.databases.remove(target)
+    await query(
+        world.cell.conninfo,
+        "UPDATE removed SET removed_at = now() - interval '25 hours' WHERE uid = %s RETURNING 1",
+        target.uid,
+    )
+
+    await world.databases.remove(incarnation())
+
+    assert not await query(world.cell.conninfo, "SELECT 1 FROM removed WHERE uid = %s", target.uid)
 
 
 async def test_a_tenant_sees_its_own_rows_and_no_key(world: World) -> None:
@@ -305,36 +288,6 @@ async def test_removing_ends_open_sessions_and_takes_what_they_made(
         await query(login, "SELECT 1")
 
 
-async def test_a_lost_secret_is_replaced(world: World, target: Incarnation) -> None:
-    await world.databases.prepare(target, host(target))
-    await world.secrets.delete(namespace_database(target.namespace))
-    assert await world.databases.observe(target) is None
-
-    facts = await world.databases.prepare(target, host(target))
-
-    assert await world.databases.observe(target) == facts
-    assert await query(world.login(await world.credential(target)), "SELECT 1") == [(1,)]
-
-
-@pytest.mark.parametrize("lost", [("", ":a", ":b"), ("",), (":a",), (":b",)])
-async def test_lost_roles_are_made_again(
-    world: World, target: Incarnation, postgres: RunningPostgres, lost: tuple[str, ...]
-) -> None:
-    facts = await world.databases.prepare(target, host(target))
-    for role in [facts.role + suffix for suffix in lost]:
-        async with await AsyncConnection.connect(postgres.conninfo, autocommit=True) as superuser:
-            await superuser.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
-    assert await world.databases.observe(target) is None
-
-    facts = await world.databases.prepare(target, host(target))
-
-    assert await world.databases.observe(target) == facts
-    rows = await query(
-        world.login(await world.credential(target)), "SELECT namespace FROM namespaces"
-    )
-    assert rows == [(target.namespace,)]
-
-
 async def test_a_role_of_somebody_else_is_not_taken_over(
     world: World, target: Incarnation, postgres: RunningPostgres
 ) -> None:
@@ -377,6 +330,8 @@ async def test_a_call_cut_off_at_any_moment_can_be_made_again(world: World) -> N
         with contextlib.suppress(asyncio.CancelledError):
             await cut_off
         async with asyncio.timeout(30):  # Nobody holds on to the namespace.
+            await world.databases.remove(target)
+            target = incarnation(target.namespace)
             facts = await world.databases.prepare(target, host(target))
             login = world.login(await world.credential(target))
             assert await query(login, "SELECT uid FROM namespaces") == [(target.uid,)]

@@ -7,13 +7,13 @@ import pytest
 from cryptography import x509
 from temporalio.exceptions import ApplicationError
 
-from cells.ingress.records import CertificateFilter
+from cells.ingress.records import AdmissionRules, CertificateFilter
 from cells.ingress.sealing import new_key, open_sealed, private_key_context
 from controlplane.secrets.port import cell_sealing_key, namespace_certificate
 from provisioning.certificates.x509 import CertificateAndKey
 from provisioning.handshake import Endpoint, client_context, knock
 from provisioning.ingress import GatekeeperIngress
-from provisioning.ports import Incarnation
+from provisioning.ports import ClientTrust, Incarnation
 from tests.cells.ingress.authorities import Authority, Credential
 from tests.cells.ingress.small_cell import CELL, Tenant
 from tests.postgres import RunningPostgres
@@ -27,6 +27,10 @@ async def cell(
 ) -> AsyncIterator[WholeCell]:
     async with running_whole_cell(postgres, tmp_path_factory.mktemp("cell")) as running:
         yield running
+
+
+def trust(tenant: Tenant) -> ClientTrust:
+    return ClientTrust(tenant.authority.pem, managed_ca=False)
 
 
 async def fingerprint_shown(
@@ -104,13 +108,13 @@ async def test_a_new_authority_or_filter_holds_when_the_call_returns(cell: Whole
     await cell.prepare(target, tenant)
     first = await cell.admit(target, tenant)
     another = Authority.create("another authority")
-    await cell.ingress.admit(target, tenant.server_name, another.pem, filters=())
+    await cell.ingress.admit(target, tenant.server_name, AdmissionRules(another.pem))
 
     assert await fingerprint_shown(cell, tenant) is None
     assert await fingerprint_shown(cell, tenant, another.client()) is not None
 
-    only = (CertificateFilter(common_name="payments-*"),)
-    second = await cell.ingress.admit(target, tenant.server_name, another.pem, only)
+    only = AdmissionRules(another.pem, (CertificateFilter(common_name="payments-*"),))
+    second = await cell.ingress.admit(target, tenant.server_name, only)
     assert second != first
     assert await fingerprint_shown(cell, tenant, another.client("worker-1")) is None
     assert await fingerprint_shown(cell, tenant, another.client("payments-1")) is not None
@@ -121,7 +125,7 @@ async def test_a_renewed_certificate_is_shown_once_admitted(cell: WholeCell) -> 
     first = await cell.prepare(target, tenant)
     await cell.admit(target, tenant)
     await cell.authority.destroy(target)
-    second = await cell.authority.ensure(target, tenant.server_name, tenant.authority.pem, MONTH)
+    second = await cell.authority.ensure(target, tenant.server_name, trust(tenant), MONTH)
     assert second.fingerprint != first.fingerprint
     assert await fingerprint_shown(cell, tenant) == first.fingerprint
 
@@ -150,7 +154,7 @@ async def test_nobody_is_admitted_without_a_record_or_a_certificate(cell: WholeC
     target, tenant = cell.newcomer()
     with pytest.raises(ApplicationError, match=r"has no namespaces/.*/certificate: issue"):
         await cell.admit(target, tenant)
-    await cell.authority.ensure(target, tenant.server_name, tenant.authority.pem, MONTH)
+    await cell.authority.ensure(target, tenant.server_name, trust(tenant), MONTH)
     with pytest.raises(ApplicationError, match="has no record of namespace"):
         await cell.admit(target, tenant)
 
@@ -160,6 +164,7 @@ async def test_a_gatekeeper_that_is_away_is_named_and_the_next_call_completes(
 ) -> None:
     target, tenant = cell.newcomer()
     await cell.prepare(target, tenant)
+    rules = AdmissionRules(tenant.authority.pem)
     addresses = cell.directory.addresses[CELL]
     impatient = GatekeeperIngress(
         cell.directory, cell.connections, cell.secrets, enforced_within=0.3
@@ -168,9 +173,9 @@ async def test_a_gatekeeper_that_is_away_is_named_and_the_next_call_completes(
     try:
         away = rf"{CELL} at 127\.0\.0\.1:1 does not enforce the record {target.namespace}@[0-9a-f]+"
         with pytest.raises(TimeoutError, match=away):
-            await impatient.admit(target, tenant.server_name, tenant.authority.pem, ())
+            await impatient.admit(target, tenant.server_name, rules)
         cell.directory.addresses[CELL] = addresses
-        await impatient.admit(target, tenant.server_name, tenant.authority.pem, ())
+        await impatient.admit(target, tenant.server_name, rules)
 
         cell.directory.addresses[CELL] = replace(addresses, gatekeeper="127.0.0.1:1")
         with pytest.raises(TimeoutError, match=r"127\.0\.0\.1:1 still enforces, or"):
@@ -223,3 +228,28 @@ async def test_a_private_key_sealed_with_an_older_key_is_sealed_anew(cell: Whole
         assert open_sealed(new, sealed, private_key_context(target.namespace, target.uid))
     finally:
         await cell.secrets.put(cell_sealing_key(CELL), old)
+
+
+async def test_every_enforced_part_can_be_told_apart(cell: WholeCell) -> None:
+    target, tenant = cell.newcomer()
+    await cell.prepare(target, tenant)
+    plain = AdmissionRules(client_ca=tenant.authority.pem)
+    before = await cell.ingress.admit(target, tenant.server_name, plain)
+    assert before.parts["server_name"] == tenant.server_name
+    assert before.parts["api_keys"] == "off"
+
+    for part, changed in {
+        "client_ca": replace(plain, client_ca=Authority.create("another").pem),
+        "certificate_filters": replace(
+            plain, certificate_filters=(CertificateFilter(common_name="payments-*"),)
+        ),
+        "api_keys": replace(plain, api_keys=True),
+        "revoked_serials": replace(plain, revoked_serials=("1f", "2a")),
+        "requests_per_second": replace(plain, requests_per_second=10),
+    }.items():
+        after = await cell.ingress.admit(target, tenant.server_name, changed)
+
+        assert await cell.ingress.observe(target) == after
+        assert after.digest != before.digest
+        assert {name for name in after.parts if after.parts[name] != before.parts[name]} == {part}
+    assert after.parts["requests_per_second"] == "10"

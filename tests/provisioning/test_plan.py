@@ -15,20 +15,36 @@ from provisioning.types import (
     CertificateFacts,
     DatabaseFacts,
     DnsFacts,
+    IngressPolicy,
+    NamespaceCondition,
     NamespaceSpec,
     ObservedNamespace,
     ProofFacts,
     RegistrationFacts,
+    Rename,
     SearchAttributeType,
     Step,
 )
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SPEC = NamespaceSpec("aws-us-east-1", timedelta(days=30), "a CA bundle")
+WANTED = plan.Wanted(SPEC)
 CERTIFICATE = CertificateFacts(
-    "orders.acme1.fleet.test", "f1", NOW, NOW + timedelta(days=90), ("ca",), NOW
+    "orders.acme1.fleet.test",
+    "f1",
+    NOW,
+    NOW + timedelta(days=90),
+    ("ca",),
+    NOW + timedelta(days=365),
+    trust=plan.trust_basis(WANTED.trust),
 )
 DATABASE = DatabaseFacts("ns:orders.acme1", "ref", "ns:orders.acme1:a", NOW)
+
+
+def wanting(**changes: object) -> plan.Wanted:
+    return replace(WANTED, spec=replace(SPEC, **changes))  # type: ignore[arg-type]
+
+
 PARTS = ObservedNamespace(
     placement=Placement("aws-us-east-1", "c1", ()),
     database=DATABASE,
@@ -37,7 +53,7 @@ PARTS = ObservedNamespace(
 )
 WHOLE = replace(
     PARTS,
-    admission=AdmissionFacts("d1", plan.admission_basis(SPEC, PARTS)),
+    admission=AdmissionFacts("d1", plan.admission_basis(WANTED, PARTS)),
     dns=DnsFacts("orders.acme1.fleet.test", "c1.cell.fleet.test", timedelta(seconds=15)),
     proof=ProofFacts("d1", NOW),
 )
@@ -58,7 +74,7 @@ observations = st.sets(st.sampled_from(list(Step))).map(
 
 def test_a_namespace_comes_to_be_in_this_order() -> None:
     observed, taken = ObservedNamespace(), []
-    while steps := plan.next_steps(SPEC, observed, NOW):
+    while steps := plan.next_steps(WANTED, observed, NOW):
         taken.append(steps)
         observed = replace(observed, **{PART_OF[s]: getattr(WHOLE, PART_OF[s]) for s in steps})
 
@@ -74,7 +90,7 @@ def test_a_namespace_comes_to_be_in_this_order() -> None:
 
 @given(observations)
 def test_nothing_is_exposed_before_it_is_whole(observed: ObservedNamespace) -> None:
-    steps = plan.next_steps(SPEC, observed, NOW)
+    steps = plan.next_steps(WANTED, observed, NOW)
 
     if Step.ADMIT in steps:
         assert None not in (observed.database, observed.certificate, observed.registration)
@@ -87,10 +103,10 @@ def test_nothing_is_exposed_before_it_is_whole(observed: ObservedNamespace) -> N
 @given(observations)
 def test_whatever_is_missing_is_brought_about_in_the_end(observed: ObservedNamespace) -> None:
     for _ in Step:
-        steps = plan.next_steps(SPEC, observed, NOW)
+        steps = plan.next_steps(WANTED, observed, NOW)
         observed = replace(observed, **{PART_OF[s]: getattr(WHOLE, PART_OF[s]) for s in steps})
 
-    assert plan.next_steps(SPEC, observed, NOW) == ()
+    assert plan.next_steps(WANTED, observed, NOW) == ()
 
 
 @given(st.lists(st.sampled_from(list(Step)), unique=True))
@@ -106,53 +122,95 @@ def test_undoing_reaches_everything_in_reverse(attempted: list[Step]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "observed", "now", "due"),
+    ("wanted", "observed", "now", "due"),
     [
-        pytest.param(SPEC, WHOLE, NOW, (), id="nothing is due when all is as wanted"),
+        pytest.param(WANTED, WHOLE, NOW, (), id="nothing is due when all is as wanted"),
         pytest.param(
-            SPEC,
+            WANTED,
             WHOLE,
             NOW + timedelta(days=61),
             (Step.WRITE_DATABASE, Step.ISSUE_CERTIFICATE),
             id="certificate and credential age",
         ),
         pytest.param(
-            replace(SPEC, retention=timedelta(days=7)),
+            wanting(retention=timedelta(days=7)),
             WHOLE,
             NOW,
             (Step.REGISTER,),
             id="another retention is registered",
         ),
         pytest.param(
-            replace(SPEC, search_attributes={"Customer": SearchAttributeType.KEYWORD}),
+            wanting(search_attributes={"Customer": SearchAttributeType.KEYWORD}),
             WHOLE,
             NOW,
             (Step.REGISTER,),
             id="a new search attribute is registered",
         ),
         pytest.param(
-            replace(SPEC, client_ca="another"),
+            wanting(client_ca="another"),
             WHOLE,
             NOW,
-            (Step.ADMIT,),
-            id="another CA bundle is admitted",
+            (Step.ISSUE_CERTIFICATE,),
+            id="another CA bundle is checked before it is admitted",
         ),
         pytest.param(
-            replace(SPEC, certificate_filters=(CertificateFilter(common_name="w-1"),)),
+            wanting(certificate_filters=(CertificateFilter(common_name="w-1"),)),
             WHOLE,
             NOW,
             (Step.ADMIT,),
             id="another filter is admitted",
         ),
         pytest.param(
-            SPEC,
+            wanting(managed_ca=True),
+            WHOLE,
+            NOW,
+            (Step.ISSUE_CERTIFICATE,),
+            id="a managed CA is made",
+        ),
+        pytest.param(
+            wanting(api_keys=True),
+            WHOLE,
+            NOW,
+            (Step.ADMIT,),
+            id="API keys are admitted",
+        ),
+        pytest.param(
+            replace(WANTED, policy=IngressPolicy(requests_per_second=10)),
+            WHOLE,
+            NOW,
+            (Step.ADMIT,),
+            id="a request limit is enforced",
+        ),
+        pytest.param(
+            replace(WANTED, policy=IngressPolicy(revoked_serials=("a1",))),
+            WHOLE,
+            NOW,
+            (Step.ADMIT,),
+            id="a revocation is enforced",
+        ),
+        pytest.param(
+            replace(WANTED, renames=(Rename("Customer", "Buyer"),)),
+            WHOLE,
+            NOW,
+            (Step.REGISTER,),
+            id="a search attribute is renamed",
+        ),
+        pytest.param(
+            wanting(delete_protection=True, declaration="other"),
+            WHOLE,
+            NOW,
+            (),
+            id="what only the control plane knows needs no step",
+        ),
+        pytest.param(
+            WANTED,
             replace(WHOLE, certificate=replace(CERTIFICATE, fingerprint="f2")),
             NOW,
             (Step.ADMIT,),
             id="a renewed certificate is admitted",
         ),
         pytest.param(
-            SPEC,
+            WANTED,
             replace(WHOLE, proof=ProofFacts("d0", NOW)),
             NOW,
             (Step.PROVE,),
@@ -161,9 +219,9 @@ def test_undoing_reaches_everything_in_reverse(attempted: list[Step]) -> None:
     ],
 )
 def test_what_is_due(
-    spec: NamespaceSpec, observed: ObservedNamespace, now: datetime, due: tuple[Step, ...]
+    wanted: plan.Wanted, observed: ObservedNamespace, now: datetime, due: tuple[Step, ...]
 ) -> None:
-    assert plan.next_steps(spec, observed, now) == due
+    assert plan.next_steps(wanted, observed, now) == due
 
 
 def test_the_next_timer_is_the_first_thing_to_age() -> None:
@@ -180,6 +238,9 @@ def test_a_part_that_changed_or_went_is_forgotten_and_what_stands_on_it_proven_a
         seen = plan.still_true(WHOLE, replace(WHOLE, **{part: None}))
         assert [f.name for f in fields(seen) if getattr(seen, f.name) is None] == [part]
 
+    flawed = plan.still_true(WHOLE, replace(WHOLE, database=replace(DATABASE, flaw="no login")))
+    assert flawed.database is None
+
     tampered = plan.still_true(WHOLE, replace(WHOLE, admission=AdmissionFacts("d2")))
     assert tampered.admission is None
     assert tampered.proof is None
@@ -194,3 +255,100 @@ def test_what_is_left_over_is_named(observed: ObservedNamespace) -> None:
     assert plan.leftovers(observed) == tuple(
         step for step, part in looked_for.items() if getattr(observed, part) is not None
     )
+
+
+def test_nothing_differs_from_what_is_seen_as_it_was_made() -> None:
+    assert plan.differences(WHOLE, WHOLE) == ()
+
+
+@pytest.mark.parametrize(
+    ("seen", "step", "what", "found"),
+    [
+        (replace(WHOLE, database=None), Step.WRITE_DATABASE, "record", "nothing"),
+        (
+            replace(WHOLE, database=replace(DATABASE, flaw="the login may not log in")),
+            Step.WRITE_DATABASE,
+            "record",
+            "the login may not log in",
+        ),
+        (replace(WHOLE, certificate=None), Step.ISSUE_CERTIFICATE, "certificate", "nothing"),
+        (
+            replace(WHOLE, certificate=replace(CERTIFICATE, fingerprint="f2")),
+            Step.ISSUE_CERTIFICATE,
+            "certificate",
+            "f2",
+        ),
+        (replace(WHOLE, registration=None), Step.REGISTER, "namespace", "nothing"),
+        (
+            replace(WHOLE, registration=RegistrationFacts("uuid", timedelta(days=1), {})),
+            Step.REGISTER,
+            "retention",
+            "1 day, 0:00:00",
+        ),
+        (replace(WHOLE, admission=None), Step.ADMIT, "admission", "not admitted"),
+        (
+            replace(WHOLE, admission=AdmissionFacts("d2", parts={"api_keys": "True"})),
+            Step.ADMIT,
+            "api_keys",
+            "True",
+        ),
+        (replace(WHOLE, admission=AdmissionFacts("d2")), Step.ADMIT, "digest", "d2"),
+        (replace(WHOLE, dns=None), Step.PUBLISH_DNS, "orders.acme1.fleet.test", "nothing"),
+    ],
+)
+def test_what_differs_is_told_part_by_part(
+    seen: ObservedNamespace, step: Step, what: str, found: str
+) -> None:
+    made = WHOLE
+    if what == "api_keys":
+        made = replace(WHOLE, admission=AdmissionFacts("d1", parts={"api_keys": "False"}))
+
+    (difference,) = plan.differences(made, seen)
+
+    assert (difference.step, difference.what, difference.found) == (step, what, found)
+    assert difference.wanted != found
+
+
+def test_what_a_tenant_added_itself_is_no_difference() -> None:
+    assert WHOLE.registration is not None
+    added = replace(WHOLE.registration, search_attributes={"Own": SearchAttributeType.TEXT})
+
+    assert plan.differences(WHOLE, replace(WHOLE, registration=added)) == ()
+
+
+def test_renames_are_traced_back_one_through_another() -> None:
+    spec = replace(SPEC, search_attributes={"C": SearchAttributeType.INT})
+
+    former = plan.attributes_before(spec, (Rename("A", "B"), Rename("B", "C")))
+
+    assert former == {"A": SearchAttributeType.INT}
+
+
+@pytest.mark.parametrize(
+    ("days", "client_ca", "server"),
+    [
+        (0, "Valid", "Valid"),
+        (66, "Valid", "Valid"),
+        (67, "Valid", "ExpiresSoon"),
+        (90, "Valid", "Expired"),
+        (334, "Valid", "Expired"),
+        (335, "ExpiresSoon", "Expired"),
+        (365, "Expired", "Expired"),
+    ],
+)
+def test_what_is_about_to_expire_is_said_in_time(days: int, client_ca: str, server: str) -> None:
+    found = plan.validity(WHOLE, NOW + timedelta(days=days))
+
+    assert {validity.condition: validity.reason for validity in found} == {
+        NamespaceCondition.CLIENT_CA_VALID: client_ca,
+        NamespaceCondition.CERTIFICATE_VALID: server,
+    }
+    assert all((v.status == "True") == (v.reason == "Valid") for v in found)
+
+
+def test_a_namespace_without_a_ca_bundle_has_none_that_expires() -> None:
+    without = replace(WHOLE, certificate=replace(CERTIFICATE, client_ca_not_after=None))
+
+    assert [v.condition for v in plan.validity(without, NOW)] == [
+        NamespaceCondition.CERTIFICATE_VALID
+    ]

@@ -12,6 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
 
+from cells.ingress.records import AdmissionRules
 from provisioning.canary import WORKFLOW_TYPE, canary_id
 from provisioning.ports import Incarnation
 from provisioning.proof import ProofFailed
@@ -77,7 +78,7 @@ async def test_a_good_endpoint_is_proven_as_often_as_one_likes_and_leaves_nothin
     await cell.admit(target, tenant)
 
     for _ in range(3):
-        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
 
     async def all_closed() -> bool:
         return await canaries(cell, target) == [(canary_id(target.uid), False)] * 3
@@ -90,7 +91,7 @@ async def test_concurrent_proofs_of_many_namespaces_succeed(cell: WholeCell) -> 
         target, tenant = cell.newcomer()
         certificate = await cell.prepare(target, tenant)
         await cell.admit(target, tenant)
-        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
 
     await asyncio.gather(*(create() for _ in range(16)))
 
@@ -100,7 +101,7 @@ async def test_another_certificate_than_expected_is_told(cell: WholeCell) -> Non
     certificate = await cell.prepare(target, tenant)
     await cell.admit(target, tenant)
     with pytest.raises(ProofFailed) as failed:
-        await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT)
+        await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT, api_keys=False)
     assert str(failed.value) == (
         f"{tenant.server_name} ({cell.cell.ingress.listen}) fails with its certificate: "
         f"it shows {certificate.fingerprint}, expected {NO_FINGERPRINT}"
@@ -111,13 +112,13 @@ async def test_an_endpoint_that_is_not_open_yet_is_not_proven(cell: WholeCell) -
     target, tenant = cell.newcomer()
     certificate = await cell.prepare(target, tenant)
     with pytest.raises(ProofFailed) as failed:
-        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
     assert "its certificate: the control plane's own client is refused" in str(failed.value)
     assert "a canary workflow: " in str(failed.value)
     assert "let in" not in str(failed.value)
 
     await cell.admit(target, tenant)
-    await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+    await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
 
 
 async def test_a_namespace_missing_behind_the_ingress_is_told(cell: WholeCell) -> None:
@@ -126,7 +127,7 @@ async def test_a_namespace_missing_behind_the_ingress_is_told(cell: WholeCell) -
     await cell.admit(target, tenant)
     await cell.registrar.deregister(target)
     with pytest.raises(ProofFailed, match=f"a canary workflow: .*{target.namespace}") as failed:
-        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
     assert "its certificate" not in str(failed.value)
 
 
@@ -136,7 +137,7 @@ async def test_an_endpoint_that_lets_strangers_in_is_found_out(
     target, tenant = cell.newcomer()
     async with endpoint_run_by(cell, tenant, cell.cell.fleet, tmp_path, answer=b"welcome"):
         with pytest.raises(ProofFailed) as failed:
-            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT)
+            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT, api_keys=False)
     assert "a client without a certificate: it is let in" in str(failed.value)
     assert "a client with a foreign certificate: it is let in" in str(failed.value)
 
@@ -148,7 +149,7 @@ async def test_an_endpoint_of_another_authority_is_not_trusted(
     impostor = Authority.create("impostor")
     async with endpoint_run_by(cell, tenant, impostor, tmp_path, answer=b""):
         with pytest.raises(ProofFailed) as failed:
-            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT)
+            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT, api_keys=False)
     # Closing on everyone is no refusal of strangers: it may have been anybody who closed.
     assert str(failed.value).count("certificate verify failed") == 3
 
@@ -159,7 +160,7 @@ async def test_an_endpoint_where_nobody_listens_is_told(cell: WholeCell) -> None
     cell.directory.addresses[CELL] = replace(addresses, ingress="127.0.0.1:1")
     try:
         with pytest.raises(ProofFailed) as failed:
-            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT)
+            await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT, api_keys=False)
     finally:
         cell.directory.addresses[CELL] = addresses
     for check in ("its certificate", "without a certificate", "foreign certificate", "canary"):
@@ -171,7 +172,7 @@ async def test_a_name_without_address_is_told(cell: WholeCell) -> None:
     target, tenant = cell.newcomer()
     cell.unpublished.add(tenant.server_name)
     with pytest.raises(LookupError, match=f"{tenant.server_name} has no address"):
-        await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT)
+        await cell.prober.prove(target, tenant.server_name, NO_FINGERPRINT, api_keys=False)
 
 
 async def test_a_canary_left_behind_by_a_prober_that_died_is_replaced(cell: WholeCell) -> None:
@@ -189,9 +190,38 @@ async def test_a_canary_left_behind_by_a_prober_that_died_is_replaced(cell: Whol
                     namespace=target.namespace, task_queue=TaskQueue(name=queue)
                 )
             )
-        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint)
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=False)
 
     async def all_closed() -> bool:
         return [is_open for _, is_open in await canaries(cell, target)] == [False] * 4
 
     await eventually(all_closed)
+
+
+async def test_an_endpoint_that_takes_api_keys_lets_strangers_connect_and_ask_nothing(
+    cell: WholeCell,
+) -> None:
+    target, tenant = cell.newcomer()
+    certificate = await cell.prepare(target, tenant)
+    both = AdmissionRules(client_ca=tenant.authority.pem, api_keys=True)
+    for rules in (both, AdmissionRules(api_keys=True)):
+        await cell.ingress.admit(target, tenant.server_name, rules)
+
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=True)
+        with pytest.raises(ProofFailed) as failed:
+            await cell.prober.prove(
+                target, tenant.server_name, certificate.fingerprint, api_keys=False
+            )
+        assert str(failed.value).count("it is let in") == 2
+
+
+async def test_an_endpoint_that_refuses_api_keys_is_no_proof_of_one_that_takes_them(
+    cell: WholeCell,
+) -> None:
+    target, tenant = cell.newcomer()
+    certificate = await cell.prepare(target, tenant)
+    await cell.admit(target, tenant)
+
+    with pytest.raises(ProofFailed) as failed:
+        await cell.prober.prove(target, tenant.server_name, certificate.fingerprint, api_keys=True)
+    assert str(failed.value).count("without an API key is answered UNAVAILABLE") == 2

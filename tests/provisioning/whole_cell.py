@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from cells.ingress.records import AdmissionRules
 from cells.types import CellAddresses
 from controlplane.local.ports import LOOPBACK
 from controlplane.secrets.memory import MemorySecretStore
@@ -17,7 +18,7 @@ from provisioning.certificates.authority import FleetAuthority
 from provisioning.connections import CellConnections
 from provisioning.database import PostgresDatabases
 from provisioning.ingress import GatekeeperIngress
-from provisioning.ports import Incarnation
+from provisioning.ports import ClientTrust, Incarnation
 from provisioning.proof import EndpointProber
 from provisioning.temporal import TemporalRegistrar
 from provisioning.types import AdmissionFacts, CertificateFacts
@@ -54,12 +55,12 @@ class WholeCell:
         """Take every step that comes before admission."""
         await self.databases.prepare(target, tenant.server_name)
         await self.registrar.register(target, WEEK, {})
-        return await self.authority.ensure(target, tenant.server_name, tenant.authority.pem, MONTH)
+        trust = ClientTrust(tenant.authority.pem, managed_ca=False)
+        return await self.authority.ensure(target, tenant.server_name, trust, MONTH)
 
     async def admit(self, target: Incarnation, tenant: Tenant) -> AdmissionFacts:
-        return await self.ingress.admit(
-            target, tenant.server_name, tenant.authority.pem, filters=()
-        )
+        rules = AdmissionRules(client_ca=tenant.authority.pem)
+        return await self.ingress.admit(target, tenant.server_name, rules)
 
 
 @contextlib.asynccontextmanager

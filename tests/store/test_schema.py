@@ -1,4 +1,5 @@
 import asyncio
+from importlib.resources import files
 
 from psycopg import AsyncConnection
 
@@ -15,10 +16,9 @@ async def test_processes_that_migrate_at_once_apply_each_migration_once(
 
     async with await AsyncConnection.connect(database.conninfo) as connection:
         rows = await connection.execute("SELECT name FROM schema_migrations ORDER BY name")
-        assert [row[0] for row in await rows.fetchall()] == [
-            "0001_identity.sql",
-            "0002_read_model.sql",
-        ]
+        assert [row[0] for row in await rows.fetchall()] == sorted(
+            entry.name for entry in (files("controlplane.store") / "migrations").iterdir()
+        )
 
 
 async def test_migrating_again_keeps_what_is_there(postgres: RunningPostgres) -> None:

@@ -4,61 +4,73 @@ import logging
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.protobuf.struct_pb2 import Struct
 from google.rpc.code_pb2 import OK, PERMISSION_DENIED
 from google.rpc.status_pb2 import Status
 
-from cells.ingress.gatekeeper.authorizer import Allowed, Refused, authorize
+from cells.ingress.gatekeeper.authorizer import (
+    Allowed,
+    KeyNeeded,
+    ProberAllowed,
+    Refused,
+    authorize,
+    serial_of,
+)
 from cells.ingress.gatekeeper.table import RecordTable
 
 _log = logging.getLogger(__name__)
 
 
-class Admission(external_auth_pb2_grpc.AuthorizationServicer):  # type: ignore[misc]  # Untyped.
-    """Envoy's external authorization service over the records of a table."""
+class Admission:
+    """Answers for connections, by the records of a table."""
 
     def __init__(self, table: RecordTable, prober_ca: str) -> None:
         self._table = table
         self._prober_ca = prober_ca
 
-    async def Check(
-        self,
-        request: external_auth_pb2.CheckRequest,
-        _context: grpc.aio.ServicerContext[
-            external_auth_pb2.CheckRequest, external_auth_pb2.CheckResponse
-        ],
-    ) -> external_auth_pb2.CheckResponse:
-        """Answer with the namespace as metadata of the connection, or refuse it."""
-        server_name = request.attributes.tls_session.sni
-        certificate = unquote(request.attributes.source.certificate)
+    def check(self, connection: AttributeContext) -> CheckResponse:
+        """Answer with metadata for the connection, which tenant.lua reads, or refuse it."""
+        server_name = connection.tls_session.sni
+        certificate = unquote(connection.source.certificate)
         record = self._table.of_server_name(server_name)
         match authorize(record, certificate, self._prober_ca, datetime.now(UTC)):
-            case Allowed(namespace=namespace):
-                metadata = Struct()
-                metadata.update({"namespace": namespace})
-                return external_auth_pb2.CheckResponse(
-                    status=Status(code=OK), dynamic_metadata=metadata
+            case Allowed(namespace, serial, authority):
+                return _admitted(
+                    namespace=namespace,
+                    counted_for=namespace,
+                    credential="certificate",
+                    certificate=f"{namespace}/{serial}",
+                    authority=f"{namespace}/{authority}",
                 )
-            case Refused(reason=reason):
-                peer = request.attributes.source.address.socket_address.address
-                _log.warning(
-                    "connection refused",
-                    extra={
-                        "fields": {
-                            "server_name": server_name,
-                            "reason": reason,
-                            "client_address": peer,
-                            **_describe(certificate),
-                        }
-                    },
+            case ProberAllowed(namespace):
+                return _admitted(namespace=namespace, credential="certificate")
+            case KeyNeeded(namespace, because):
+                return _admitted(
+                    namespace=namespace,
+                    counted_for=namespace,
+                    credential="api_key",
+                    because=because,
                 )
-                return external_auth_pb2.CheckResponse(
-                    status=Status(code=PERMISSION_DENIED, message=reason)
-                )
+            case Refused(reason):
+                peer = connection.source.address.socket_address.address
+                fields = {
+                    "server_name": server_name,
+                    "reason": reason,
+                    "client_address": peer,
+                    **_describe(certificate),
+                }
+                _log.warning("connection refused", extra={"fields": fields})
+                return CheckResponse(status=Status(code=PERMISSION_DENIED, message=reason))
+
+
+def _admitted(**metadata: str) -> CheckResponse:
+    known = Struct()
+    known.update(metadata)
+    return CheckResponse(status=Status(code=OK), dynamic_metadata=known)
 
 
 def _describe(certificate_pem: str) -> dict[str, str]:
@@ -69,5 +81,6 @@ def _describe(certificate_pem: str) -> dict[str, str]:
         return {}
     return {
         "client_subject": certificate.subject.rfc4514_string(),
+        "client_serial": serial_of(certificate),
         "client_fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
     }

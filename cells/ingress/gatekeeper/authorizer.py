@@ -1,5 +1,9 @@
 """Who may connect to a namespace: a pure decision over its record and the client's certificate.
 
+A certificate that is revoked is told by its serial number alone, whichever CA of the namespace's
+bundle issued it. Where a namespace takes API keys, a client whose certificate does not get it in
+may connect all the same: then each of its requests needs a key (`key_authorizer`).
+
 Envoy hands over the leaf certificate alone. A client whose certificate an intermediate CA issued
 is therefore admitted only if that intermediate is itself in the namespace's CA bundle.
 """
@@ -19,15 +23,36 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from cells.ingress.gatekeeper.authorities import authority_id
 from cells.ingress.gatekeeper.certificate_filters import matches_any
 from cells.ingress.records import IngressRecord
 
 
 @dataclass(frozen=True)
 class Allowed:
+    """Its certificate gets it in, until the certificate or what vouched for it counts no more."""
+
     namespace: str
-    prober: bool
-    """Whether it is the control plane proving the endpoint, not a client of the tenant."""
+    serial: str
+    """Hexadecimal, lower case, no leading zeros."""
+    authority: str
+    """The id of the CA that vouched (`authorities`)."""
+
+
+@dataclass(frozen=True)
+class ProberAllowed:
+    """It is the control plane proving the endpoint, not a client of the tenant."""
+
+    namespace: str
+
+
+@dataclass(frozen=True)
+class KeyNeeded:
+    """It is in, but each of its requests needs an API key."""
+
+    namespace: str
+    because: str
+    """Why its certificate was not enough."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +67,29 @@ def prober_identity(namespace: str) -> str:
 
 def authorize(
     record: IngressRecord | None, certificate_pem: str, prober_ca: str, now: datetime
-) -> Allowed | Refused:
-    """Decide on one connection to the record's namespace. `prober_ca` is PEM."""
+) -> Allowed | ProberAllowed | KeyNeeded | Refused:
+    """Decide on one connection to the record's namespace. `prober_ca` is PEM; an empty certificate
+    is none."""
     if record is None:
         return Refused("no namespace of this cell has the server name")
     if not record.admitted:
         return Refused("the namespace is not admitted")
+    decision = _authorize_certificate(record, certificate_pem, prober_ca, now)
+    if isinstance(decision, Refused) and record.rules.api_keys:
+        return KeyNeeded(record.namespace, because=decision.reason)
+    return decision
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Return the serial number as `AdmissionRules.revoked_serials` has it."""
+    return f"{certificate.serial_number:x}"
+
+
+def _authorize_certificate(
+    record: IngressRecord, certificate_pem: str, prober_ca: str, now: datetime
+) -> Allowed | ProberAllowed | Refused:
+    if not certificate_pem:
+        return Refused("the client shows no certificate")
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
     except ValueError:
@@ -57,30 +99,44 @@ def authorize(
     if now < certificate.not_valid_before_utc:
         return Refused(f"the client certificate starts at {certificate.not_valid_before_utc}")
 
-    distrust = _verify(certificate, record.client_ca, now)
-    if distrust is None:
-        if record.certificate_filters and not matches_any(record.certificate_filters, certificate):
-            return Refused("no certificate filter of the namespace matches the client certificate")
-        return Allowed(record.namespace, prober=False)
-    if _verify(certificate, prober_ca, now) is None:
+    vouched = _verify(certificate, record.rules.client_ca, now)
+    if isinstance(vouched, x509.Certificate):
+        return _authorize_client(record, certificate, vouched)
+    if isinstance(_verify(certificate, prober_ca, now), x509.Certificate):
         if prober_identity(record.namespace) not in _uris(certificate):
             return Refused("the prober's certificate is for another namespace")
-        return Allowed(record.namespace, prober=True)
-    return Refused(distrust)
+        return ProberAllowed(record.namespace)
+    return vouched
 
 
-def _verify(certificate: x509.Certificate, bundle: str, now: datetime) -> str | None:
-    """Return None if a CA of the bundle vouches for the certificate, else why not."""
+def _authorize_client(
+    record: IngressRecord, certificate: x509.Certificate, authority: x509.Certificate
+) -> Allowed | Refused:
+    serial = serial_of(certificate)
+    if serial in record.rules.revoked_serials:
+        return Refused(f"the client certificate {serial} is revoked")
+    filters = record.rules.certificate_filters
+    if filters and not matches_any(filters, certificate):
+        return Refused("no certificate filter of the namespace matches the client certificate")
+    return Allowed(record.namespace, serial, authority_id(authority))
+
+
+def _verify(
+    certificate: x509.Certificate, bundle: str, now: datetime
+) -> x509.Certificate | Refused:
+    """Return the CA of the bundle that vouches for the certificate, or why there is none."""
     store = _store(bundle)
     if store is None:
-        return "the namespace has no CA bundle"
+        return Refused("the namespace has no CA bundle")
     builder = PolicyBuilder().store(store).time(now)
     builder = builder.extension_policies(ca_policy=_CA_POLICY, ee_policy=_CLIENT_POLICY)
     try:
-        builder.build_client_verifier().verify(certificate, [])
+        verified = builder.build_client_verifier().verify(certificate, [])
     except VerificationError as error:
-        return f"no CA of the namespace's bundle vouches for the client certificate: {error}"
-    return None
+        return Refused(
+            f"no CA of the namespace's bundle vouches for the client certificate: {error}"
+        )
+    return verified.chain[1]
 
 
 @lru_cache(maxsize=4096)

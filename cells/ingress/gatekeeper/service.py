@@ -10,11 +10,16 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from cells.ingress.gatekeeper.admission import Admission
+from cells.ingress.gatekeeper.authorization import Authorization
 from cells.ingress.gatekeeper.certificates import Certificates
 from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.ingress.gatekeeper.discovery import Discovery
 from cells.ingress.gatekeeper.health import Health
-from cells.ingress.gatekeeper.snapshot import keep_snapshot, read_snapshot, write_snapshot
-from cells.ingress.gatekeeper.source import follow_database
+from cells.ingress.gatekeeper.key_admission import KeyAdmission
+from cells.ingress.gatekeeper.key_table import KeyTable
+from cells.ingress.gatekeeper.policies import Policies
+from cells.ingress.gatekeeper.snapshot import Snapshot
+from cells.ingress.gatekeeper.source import DatabaseSource
 from cells.ingress.gatekeeper.table import RecordTable
 
 _GRACE_SECONDS = 0.2
@@ -28,29 +33,25 @@ async def run(config: GatekeeperConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
 
-    table = RecordTable()
-    kept = read_snapshot(config.snapshot, config.cell)
-    if kept is not None:
-        table.replace(kept)
-    servers = (_envoy_server(config, table), _health_server(config, table))
+    table, keys = RecordTable(), KeyTable()
+    snapshot = Snapshot(config.snapshot, config.cell, table, keys)
+    from_snapshot = snapshot.load()
+    servers = (_envoy_server(config, table, keys), _health_server(config, table, keys))
     for server in servers:
         await server.start()
-    _log.info("serving", extra={"fields": {"from_snapshot": kept is not None}})
+    _log.info("serving", extra={"fields": {"from_snapshot": from_snapshot}})
 
+    source = DatabaseSource(table, keys, config.database_url, config.password_file)
     async with asyncio.TaskGroup() as tasks:
-        following = (
-            tasks.create_task(follow_database(table, config.database_url, config.password_file)),
-            tasks.create_task(keep_snapshot(table, config.snapshot, config.cell)),
-        )
+        following = (tasks.create_task(source.follow()), tasks.create_task(snapshot.keep()))
         await stopping.wait()
         for task in following:
             task.cancel()
     await asyncio.gather(*(server.stop(_GRACE_SECONDS) for server in servers))
-    if table.loaded:
-        write_snapshot(config.snapshot, config.cell, table.records())
+    snapshot.write()
 
 
-def _envoy_server(config: GatekeeperConfig, table: RecordTable) -> grpc.aio.Server:
+def _envoy_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) -> grpc.aio.Server:
     """Return the server that Envoy alone reaches: private keys leave by it."""
     folder = config.socket.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,17 +59,21 @@ def _envoy_server(config: GatekeeperConfig, table: RecordTable) -> grpc.aio.Serv
         raise PermissionError(f"{folder} must have mode 0700: private keys travel through it")
     server = grpc.aio.server()
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
-        Admission(table, config.prober_ca_file.read_text()), server
+        Authorization(
+            Admission(table, config.prober_ca_file.read_text()), KeyAdmission(table, keys)
+        ),
+        server,
     )
+    certificates = Certificates(table, config.sealing_key_file.read_bytes())
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(
-        Certificates(table, config.sealing_key_file.read_bytes()), server
+        Discovery(table, (certificates, Policies(table))), server
     )
     server.add_insecure_port(f"unix:{config.socket}")
     return server
 
 
-def _health_server(config: GatekeeperConfig, table: RecordTable) -> grpc.aio.Server:
+def _health_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) -> grpc.aio.Server:
     server = grpc.aio.server()
-    health_pb2_grpc.add_HealthServicer_to_server(Health(table), server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(table, keys), server)
     server.add_insecure_port(config.health_listen)
     return server

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
 NONE = "none"
-"""The version of a certificate that does not exist."""
+"""The version of what does not exist."""
 
 _NOT_TOLD = ""
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class Subscriptions:
-    """The server names one Envoy waits for or keeps, and the versions of their certificates."""
+    """The resources of one type that one Envoy waits for or keeps, and their versions."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
@@ -22,17 +22,17 @@ class Subscriptions:
         self._rejected: set[str] = set()
 
     def receive(self, request: DeltaDiscoveryRequest) -> set[str]:
-        """Take in a request, and return the server names it may need answers for."""
-        version, _, server_name = request.response_nonce.partition("/")
+        """Take in a request, and return the names it may need answers for."""
+        version, _, name = request.response_nonce.partition("/")
         if request.HasField("error_detail"):
             reason = request.error_detail.message
             _log.error(
-                "Envoy rejected a certificate",
-                extra={"fields": {"server_name": server_name, "reason": reason}},
+                "Envoy rejected what it was told",
+                extra={"fields": {"name": name, "reason": reason}},
             )
             self._rejected.add(version)
-        elif server_name in self._told and version != NONE:
-            self._kept.add(server_name)
+        elif name in self._told and version != NONE:
+            self._kept.add(name)
         for name in request.resource_names_unsubscribe:
             self._told.pop(name, None)
             self._kept.discard(name)
@@ -43,28 +43,28 @@ class Subscriptions:
             self._told[name] = version
             if version != _NOT_TOLD:
                 self._kept.add(name)
-        return {server_name, *request.resource_names_subscribe}
+        return {name, *request.resource_names_subscribe}
 
     def wanted(self, names: Iterable[str]) -> list[str]:
         """Return which of the names Envoy asks for, sorted."""
         return sorted(self._told.keys() & set(names))
 
-    def tell(self, server_name: str, version: str) -> str | None:
-        """Return the version to send, NONE to take the certificate away, None to send nothing.
+    def tell(self, name: str, version: str) -> str | None:
+        """Return the version to send, NONE to take the resource away, None to send nothing.
 
-        A certificate that Envoy has rejected does not exist, unless Envoy still keeps an earlier
+        What Envoy has rejected does not exist, unless Envoy still keeps an earlier
         one: then that goes on serving.
         """
-        if version in self._rejected and server_name not in self._kept:
+        if version in self._rejected and name not in self._kept:
             version = NONE
-        if self._told.get(server_name, version) == version:
+        if self._told.get(name, version) == version:
             return None
-        self._told[server_name] = version
+        self._told[name] = version
         if version == NONE:
-            self._kept.discard(server_name)
+            self._kept.discard(name)
         return version
 
 
-def nonce(server_name: str, version: str) -> str:
+def nonce(name: str, version: str) -> str:
     """Return what Envoy will quote when it accepts or rejects this version."""
-    return f"{version}/{server_name}"
+    return f"{version}/{name}"

@@ -1,29 +1,11 @@
 """The records as the gatekeeper enforces them now, in memory."""
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
+from cells.ingress.gatekeeper.changes import Followers
+from cells.ingress.gatekeeper.withdrawals import Withdrawals
 from cells.ingress.records import IngressRecord
-
-
-class Changes:
-    """The server names whose records changed since they were last taken: none is missed."""
-
-    def __init__(self) -> None:
-        self._names: set[str] = set()
-        self._some = asyncio.Event()
-
-    def add(self, names: Iterable[str]) -> None:
-        self._names.update(names)
-        self._some.set()
-
-    async def take(self) -> set[str]:
-        """Return them, waiting for the first."""
-        await self._some.wait()
-        self._some.clear()
-        names, self._names = self._names, set()
-        return names
 
 
 class RecordTable:
@@ -32,19 +14,11 @@ class RecordTable:
     def __init__(self) -> None:
         self._by_namespace: dict[str, IngressRecord] = {}
         self._by_server_name: dict[str, IngressRecord] = {}
-        self._followers: set[Changes] = set()
+        self.followers = Followers()
+        """They are told the server names whose records changed."""
+        self.withdrawals = Withdrawals()
         self.loaded = False
         """Whether records were ever put in, from the database or from a snapshot."""
-
-    @contextmanager
-    def following(self) -> Iterator[Changes]:
-        """Collect the changes from here on."""
-        changes = Changes()
-        self._followers.add(changes)
-        try:
-            yield changes
-        finally:
-            self._followers.remove(changes)
 
     def records(self) -> list[IngressRecord]:
         return list(self._by_namespace.values())
@@ -57,6 +31,7 @@ class RecordTable:
 
     def replace(self, records: Iterable[IngressRecord]) -> None:
         """Enforce exactly these."""
+        self.withdrawals.forget_old(datetime.now(UTC))
         wanted = {record.namespace: record for record in records}
         gone = {namespace: None for namespace in self._by_namespace if namespace not in wanted}
         self.update({**gone, **wanted})
@@ -69,9 +44,11 @@ class RecordTable:
             for namespace, record in changes.items()
             if self._by_namespace.get(namespace) != record
         }
+        now = datetime.now(UTC)
         # First all removals: two records may have swapped their names.
-        for namespace in differing:
+        for namespace, record in differing.items():
             old = self._by_namespace.pop(namespace, None)
+            self.withdrawals.note(old, record, now)
             if old is not None:
                 changed.add(old.server_name)
                 if self._by_server_name.get(old.server_name) is old:
@@ -83,5 +60,4 @@ class RecordTable:
                 changed.add(record.server_name)
         if changed or not self.loaded:
             self.loaded = True
-            for follower in self._followers:
-                follower.add(changed)
+            self.followers.tell(changed)

@@ -1,74 +1,62 @@
-"""GetCurrentIdentity and GetAccount: who is calling, and for whom."""
+"""GetCurrentIdentity, GetUser, GetUsers: who is calling, and who else there is."""
 
-from temporalio.api.cloud.account.v1 import Account, AccountSpec
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from temporalio.api.cloud.cloudservice.v1 import (
-    GetAccountRequest,
-    GetAccountResponse,
     GetCurrentIdentityRequest,
     GetCurrentIdentityResponse,
+    GetUserRequest,
+    GetUserResponse,
+    GetUsersRequest,
+    GetUsersResponse,
 )
-from temporalio.api.cloud.identity.v1 import (
-    Access,
-    AccountAccess,
-    ApiKey,
-    ApiKeySpec,
-    OwnerType,
-    User,
-    UserSpec,
+
+from controlplane.api.access_messages import (
+    api_key_message,
+    service_account_message,
+    user_message,
 )
-from temporalio.api.cloud.resource.v1 import ResourceState
-
-from controlplane.api.messages import timestamp
-from controlplane.identity.types import Principal, Role
-
-_ROLES: dict[Role, AccountAccess.Role.ValueType] = {Role.OWNER: AccountAccess.ROLE_OWNER}
-# Neither accounts, nor users, nor keys can be changed through this API.
-_ONLY_VERSION = "1"
+from controlplane.api.paging import page_size, page_start, page_token
+from controlplane.errors import not_found
+from controlplane.identity.types import Principal, User
+from controlplane.identity.users import Users
 
 
 async def get_current_identity(
     caller: Principal, _: GetCurrentIdentityRequest
 ) -> GetCurrentIdentityResponse:
-    return GetCurrentIdentityResponse(user=_user(caller), principal_api_key=_api_key(caller))
+    key = api_key_message(caller.key, datetime.now(UTC))
+    if isinstance(caller.owner, User):
+        return GetCurrentIdentityResponse(user=user_message(caller.owner), principal_api_key=key)
+    return GetCurrentIdentityResponse(
+        service_account=service_account_message(caller.owner), principal_api_key=key
+    )
 
 
-async def get_account(caller: Principal, _: GetAccountRequest) -> GetAccountResponse:
-    return GetAccountResponse(
-        account=Account(
-            id=caller.account.id,
-            spec=AccountSpec(),
-            resource_version=_ONLY_VERSION,
-            state=ResourceState.RESOURCE_STATE_ACTIVE,
+@dataclass(frozen=True)
+class UserHandlers:
+    users: Users
+
+    async def get(self, caller: Principal, request: GetUserRequest) -> GetUserResponse:
+        found = await self.users.get(caller.account.id, request.user_id)
+        if found is None:
+            raise not_found(f"user {request.user_id[:100]!r} not found")
+        return GetUserResponse(user=user_message(found))
+
+    async def list(self, caller: Principal, request: GetUsersRequest) -> GetUsersResponse:
+        account = caller.account.id
+        listing = f"users of {account}, {request.email!r}, {request.namespace!r}"
+        size = page_size(request.page_size)
+        # One more than asked for tells whether there is another page.
+        found = await self.users.page(
+            account,
+            email=request.email,
+            namespace=request.namespace,
+            after=page_start(listing, request.page_token),
+            limit=size + 1,
         )
-    )
-
-
-def _user(caller: Principal) -> User:
-    user = caller.user
-    access = AccountAccess(role=_ROLES[user.role], role_deprecated=user.role.value)
-    return User(
-        id=user.id,
-        resource_version=_ONLY_VERSION,
-        spec=UserSpec(email=user.email, access=Access(account_access=access)),
-        state=ResourceState.RESOURCE_STATE_ACTIVE,
-        state_deprecated="active",
-        created_time=timestamp(user.created_at),
-    )
-
-
-def _api_key(caller: Principal) -> ApiKey:
-    key = caller.key
-    return ApiKey(
-        id=key.id,
-        resource_version=_ONLY_VERSION,
-        spec=ApiKeySpec(
-            owner_id=caller.user.id,
-            owner_type=OwnerType.OWNER_TYPE_USER,
-            owner_type_deprecated="user",
-            display_name=key.display_name,
-            expiry_time=timestamp(key.expires_at),
-        ),
-        state=ResourceState.RESOURCE_STATE_ACTIVE,
-        state_deprecated="active",
-        created_time=timestamp(key.created_at),
-    )
+        return GetUsersResponse(
+            users=map(user_message, found[:size]),
+            next_page_token=page_token(listing, found[size - 1].id) if len(found) > size else "",
+        )

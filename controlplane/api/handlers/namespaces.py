@@ -1,12 +1,10 @@
-"""CreateNamespace, GetNamespace, GetNamespaces, DeleteNamespace."""
+"""The RPCs about namespaces: create, read, list, update, rename an attribute, tag, delete."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from uuid import uuid4
 
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.unknown_fields import UnknownFieldSet
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateNamespaceRequest,
@@ -17,30 +15,46 @@ from temporalio.api.cloud.cloudservice.v1 import (
     GetNamespaceResponse,
     GetNamespacesRequest,
     GetNamespacesResponse,
+    RenameCustomSearchAttributeRequest,
+    RenameCustomSearchAttributeResponse,
+    UpdateNamespaceRequest,
+    UpdateNamespaceResponse,
+    UpdateNamespaceTagsRequest,
+    UpdateNamespaceTagsResponse,
 )
-from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.exceptions import ApplicationError
 
-from controlplane.api import limits
-from controlplane.api.declaration import check_name, read_declaration
+from controlplane.api.changes import note_change
+from controlplane.api.declaration import check_name, read_declaration, read_replacement
 from controlplane.api.endpoints import Endpoints
 from controlplane.api.handlers.regions import regions_of
-from controlplane.api.messages import namespace_message, operation_message
+from controlplane.api.messages import declaration, operation_message
+from controlplane.api.namespace_messages import NamespaceMessages
+from controlplane.api.once import Once, claim_of
 from controlplane.api.paging import page_size, page_start, page_token
 from controlplane.api.ports import NamespaceWriter
-from controlplane.errors import invalid_argument, not_found
+from controlplane.api.search_attributes import check_search_attribute_name
+from controlplane.api.tags import check_tag_change, check_tags
+from controlplane.api.versions import caller_version
+from controlplane.errors import ErrorType, invalid_argument, not_found
+from controlplane.identity.limits import AccountLimitsReader
+from controlplane.identity.permissions import authorize
+from controlplane.identity.quota import Quota
 from controlplane.identity.types import Principal
 from controlplane.ids import namespace_id
-from controlplane.store.operations import Claim, Claims
 from controlplane.store.queries import ReadModel
-from provisioning.ports import NamespaceProjection
 from provisioning.types import (
     CreateNamespace,
     DeleteNamespace,
     NamespaceView,
-    Operation,
     OperationKind,
+    RenameSearchAttribute,
+    UpdateNamespace,
+    UpdateTags,
 )
+
+PAUSES_AFTER_CONFLICT = (0.05, 0.1, 0.2)
+"""Seconds. Whoever got in between has its change published by then, and we read it."""
 
 _PROJECT_ID_FIELD = 5
 """`CreateNamespaceRequest.project_id`, which the generated classes do not know yet."""
@@ -51,49 +65,119 @@ class NamespaceHandlers:
     """Writes go to the entity; reads come from the read model and see every write before them."""
 
     reads: ReadModel
-    claims: Claims
-    projection: NamespaceProjection
+    once: Once
     writer: NamespaceWriter
     endpoints: Endpoints
+    messages: NamespaceMessages
+    limits: AccountLimitsReader
+    quota: Quota
 
     async def create(
         self, caller: Principal, request: CreateNamespaceRequest
     ) -> CreateNamespaceResponse:
         check_name(request.spec.name)
+        if request.tags:
+            authorize(caller, "CreateNamespace.tags", None)
         namespace = namespace_id(request.spec.name, caller.account.id)
-        claim = _claim(caller, OperationKind.CREATE, namespace, request, request.async_operation_id)
+        claim = claim_of(
+            caller, OperationKind.CREATE, namespace, request, request.async_operation_id
+        )
 
-        async def begin() -> NamespaceView:
-            _refuse_tags_and_projects(request)
-            regions = regions_of(await self.endpoints.directory.cells())
-            spec = read_declaration(request.spec, regions, datetime.now(UTC))
-            return await self.writer.create(namespace, CreateNamespace(claim.id, spec))
+        async def ask() -> NamespaceView:
+            _refuse_projects(request)
+            allowed = await self.limits.of(caller.account.id)
+            check_tags(request.tags, allowed.tags_per_namespace)
+            spec = read_declaration(
+                request.spec,
+                regions_of(await self.endpoints.directory.cells()),
+                allowed,
+                datetime.now(UTC),
+                caller_version(),
+            )
+            await self.quota.check_namespace_count(caller.account.id, claim.id, namespace)
+            return await self.writer.create(
+                namespace, CreateNamespace(claim.id, spec, dict(sorted(request.tags.items())))
+            )
 
-        operation = await self._begin_once(claim, begin)
+        operation = await self.once.begin(claim, ask)
         return CreateNamespaceResponse(
-            namespace=namespace, async_operation=_message(operation, claim)
+            namespace=namespace, async_operation=operation_message(operation, claim.request)
+        )
+
+    async def update(
+        self, caller: Principal, request: UpdateNamespaceRequest
+    ) -> UpdateNamespaceResponse:
+        claim = claim_of(
+            caller, OperationKind.UPDATE, request.namespace, request, request.async_operation_id
+        )
+        operation = await self.once.begin(claim, lambda: self._replace(caller, request, claim.id))
+        return UpdateNamespaceResponse(async_operation=operation_message(operation, claim.request))
+
+    async def rename_search_attribute(
+        self, caller: Principal, request: RenameCustomSearchAttributeRequest
+    ) -> RenameCustomSearchAttributeResponse:
+        old = request.existing_custom_search_attribute_name
+        new = request.new_custom_search_attribute_name
+        check_search_attribute_name(new)
+        claim = claim_of(
+            caller, OperationKind.RENAME, request.namespace, request, request.async_operation_id
+        )
+
+        async def ask() -> NamespaceView:
+            await self._visible(caller, request.namespace)
+            asked = RenameSearchAttribute(claim.id, request.resource_version, old, new)
+            renamed = await self.writer.rename_search_attribute(request.namespace, asked)
+            note_change({"searchAttribute": old}, {"searchAttribute": new})
+            return renamed
+
+        operation = await self.once.begin(claim, ask)
+        return RenameCustomSearchAttributeResponse(
+            async_operation=operation_message(operation, claim.request)
+        )
+
+    async def tag(
+        self, caller: Principal, request: UpdateNamespaceTagsRequest
+    ) -> UpdateNamespaceTagsResponse:
+        claim = claim_of(
+            caller, OperationKind.TAG, request.namespace, request, request.async_operation_id
+        )
+
+        async def ask() -> NamespaceView:
+            view = await self._visible(caller, request.namespace)
+            at_most = (await self.limits.of(caller.account.id)).tags_per_namespace
+            upsert, remove = request.tags_to_upsert, request.tags_to_remove
+            check_tag_change(view.tags, upsert, remove, at_most)
+            asked = UpdateTags(claim.id, dict(sorted(upsert.items())), tuple(sorted(set(remove))))
+            tagged = await self.writer.tag(request.namespace, asked)
+            note_change({"tags": {**view.tags}}, {"tags": {**tagged.tags}})
+            return tagged
+
+        operation = await self.once.begin(claim, ask)
+        return UpdateNamespaceTagsResponse(
+            async_operation=operation_message(operation, claim.request)
         )
 
     async def delete(
         self, caller: Principal, request: DeleteNamespaceRequest
     ) -> DeleteNamespaceResponse:
-        namespace = request.namespace
-        claim = _claim(caller, OperationKind.DELETE, namespace, request, request.async_operation_id)
+        claim = claim_of(
+            caller, OperationKind.DELETE, request.namespace, request, request.async_operation_id
+        )
 
-        async def begin() -> NamespaceView:
-            await self._visible(caller, namespace)
-            return await self.writer.delete(
-                namespace, DeleteNamespace(claim.id, request.resource_version)
+        async def ask() -> NamespaceView:
+            view = await self._visible(caller, request.namespace)
+            deleted = await self.writer.delete(
+                request.namespace, DeleteNamespace(claim.id, request.resource_version)
             )
+            note_change(MessageToDict(declaration(view)), None)
+            return deleted
 
-        operation = await self._begin_once(claim, begin)
-        return DeleteNamespaceResponse(async_operation=_message(operation, claim))
+        operation = await self.once.begin(claim, ask)
+        return DeleteNamespaceResponse(async_operation=operation_message(operation, claim.request))
 
     async def get(self, caller: Principal, request: GetNamespaceRequest) -> GetNamespaceResponse:
         view = await self._visible(caller, request.namespace)
-        return GetNamespaceResponse(
-            namespace=namespace_message(view, await self.endpoints.mtls(view))
-        )
+        return GetNamespaceResponse(namespace=await self.messages.of(view, caller_version()))
 
     async def list(self, caller: Principal, request: GetNamespacesRequest) -> GetNamespacesResponse:
         listing = f"namespaces of {caller.account.id} named {request.name or '*'}"
@@ -103,14 +187,44 @@ class NamespaceHandlers:
             caller.account.id,
             after=page_start(listing, request.page_token),
             name=request.name or None,
+            within=caller.access.visible(),
             limit=size + 1,
         )
-        page = views[:size]
+        page, version = views[:size], caller_version()
         more = len(views) > size
         return GetNamespacesResponse(
-            namespaces=[namespace_message(view, await self.endpoints.mtls(view)) for view in page],
+            namespaces=[await self.messages.of(view, version) for view in page],
             next_page_token=page_token(listing, page[-1].id.rpartition(".")[0]) if more else "",
         )
+
+    async def _replace(
+        self, caller: Principal, request: UpdateNamespaceRequest, operation: str
+    ) -> NamespaceView:
+        """Ask for the whole spec to be replaced.
+
+        What the caller leaves as it is comes from the spec that we read, so the entity has to be at
+        that version still; a caller who names none is asked nothing, and served anew.
+        """
+        for pause in (*PAUSES_AFTER_CONFLICT, None):
+            view = await self._visible(caller, request.namespace)
+            allowed = await self.limits.of(caller.account.id)
+            spec = read_replacement(
+                request.spec, view, allowed, datetime.now(UTC), caller_version()
+            )
+            version = request.resource_version or view.resource_version
+            try:
+                updated = await self.writer.update(
+                    request.namespace, UpdateNamespace(operation, version, spec)
+                )
+            except ApplicationError as refusal:
+                conflict = refusal.type == ErrorType.FAILED_PRECONDITION
+                if request.resource_version or pause is None or not conflict:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                _note_replacement(view, updated)
+                return updated
+        raise AssertionError("the last try returns or raises")
 
     async def _visible(self, caller: Principal, namespace: str) -> NamespaceView:
         """Return the namespace; one of another account is as absent as one that never was."""
@@ -119,50 +233,19 @@ class NamespaceHandlers:
             raise not_found(f"namespace {namespace!r} not found")
         return view
 
-    async def _begin_once(
-        self, claim: Claim, begin: Callable[[], Awaitable[NamespaceView]]
-    ) -> Operation:
-        """Return the claim's operation, begun now unless this request began it before."""
-        known = await self.claims.claim(claim)
-        if known is not None:
-            return known
-        try:
-            view = await begin()
-        except ApplicationError as refusal:
-            if refusal.non_retryable:
-                await self.claims.withdraw(claim)
-            raise
-        # The entity publishes this too, but later: a read right after this call must see it.
-        await self.projection.publish_namespace(view)
-        return next(operation for operation in view.operations if operation.id == claim.id)
 
-
-def _claim(
-    caller: Principal, kind: OperationKind, namespace: str, request: Message, operation_id: str
-) -> Claim:
-    if operation_id and not limits.OPERATION_ID.fullmatch(operation_id):
-        raise invalid_argument(
-            f"async_operation_id {operation_id[:200]!r} cannot be used: send up to 200 printable "
-            "ASCII characters without blanks, a UUID say, or leave it empty"
-        )
-    packed = AnyMessage()
-    packed.Pack(request, deterministic=True)
-    return Claim(
-        account=caller.account.id,
-        id=operation_id or str(uuid4()),
-        kind=kind.value,
-        namespace=namespace,
-        request=packed.SerializeToString(deterministic=True),
+def _note_replacement(view: NamespaceView, updated: NamespaceView) -> None:
+    before, after = MessageToDict(declaration(view)), MessageToDict(declaration(updated))
+    changed = [
+        field for field in before.keys() | after.keys() if before.get(field) != after.get(field)
+    ]
+    note_change(
+        {field: before.get(field) for field in sorted(changed)},
+        {field: after.get(field) for field in sorted(changed)},
     )
 
 
-def _message(operation: Operation, claim: Claim) -> AsyncOperation:
-    return operation_message(operation, claim.request)
-
-
-def _refuse_tags_and_projects(request: CreateNamespaceRequest) -> None:
-    if request.tags:
-        raise invalid_argument("tags are not available yet: create the namespace without them")
+def _refuse_projects(request: CreateNamespaceRequest) -> None:
     unknown = UnknownFieldSet(request)
     if any(unknown[i].field_number == _PROJECT_ID_FIELD for i in range(len(unknown))):
         raise invalid_argument(

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from cells.ingress.gatekeeper.authorizer import serial_of
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -27,9 +29,14 @@ class Authority:
     private_key: ec.EllipticCurvePrivateKey
 
     @classmethod
-    def create(cls, name: str, issuer: "Authority | None" = None) -> "Authority":
-        """Make a root, or an intermediate of `issuer`."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def create(
+        cls,
+        name: str,
+        issuer: "Authority | None" = None,
+        key: ec.EllipticCurvePrivateKey | None = None,
+    ) -> "Authority":
+        """Make a root, or an intermediate of `issuer`; with an earlier one's key, its renewal."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)
         certificate = (
@@ -115,3 +122,8 @@ class Authority:
             builder.sign(self.private_key, SHA256()).public_bytes(Encoding.PEM).decode(),
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         )
+
+
+def serial(credential: Credential) -> str:
+    """Return the certificate's serial number as revocations name it."""
+    return serial_of(x509.load_pem_x509_certificate(credential.certificate.encode()))

@@ -1,8 +1,11 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from cells.ingress.records import AdmissionRules
 from tests.cells.ingress import processes
+from tests.cells.ingress.api_keys import Signer, key_row, know_keys, know_signers
 from tests.cells.ingress.small_cell import SmallCell, Tenant, new_tenant, small_cell
 from tests.postgres import RunningPostgres
 
@@ -39,3 +42,21 @@ async def pay(cell: SmallCell) -> Tenant:
     tenant = new_tenant(PAY)
     await cell.enforce(cell.record(tenant))
     return tenant
+
+
+@pytest.fixture(scope="module", params=["certificate", "api_key"])
+async def either(
+    request: pytest.FixtureRequest, cell: SmallCell, orders: Tenant
+) -> AsyncIterator[Tenant]:
+    """The tenant ORDERS: once with its certificate, and once with an API key."""
+    if request.param == "certificate":
+        yield orders
+        return
+    signer, before = Signer(), cell.record(orders)
+    rules = AdmissionRules(client_ca=orders.authority.pem, api_keys=True)
+    await know_signers(cell, signer)
+    await know_keys(cell, "acme1", key_row("orders-key", everywhere=True))
+    await cell.enforce(cell.record(orders, rules=rules))
+    yield replace(orders, token=signer.token("orders-key", "acme1"))
+    await know_keys(cell, "acme1")
+    await cell.enforce(before)

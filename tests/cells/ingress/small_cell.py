@@ -21,7 +21,7 @@ from temporalio.service import TLSConfig
 from cells.ingress import sealing
 from cells.ingress.envoy import ConnectionLimits, IngressConfig
 from cells.ingress.gatekeeper.config import GatekeeperConfig
-from cells.ingress.records import CertificateFilter, IngressRecord, loaded_service
+from cells.ingress.records import AdmissionRules, CertificateFilter, IngressRecord, loaded_service
 from controlplane.local.ports import LOOPBACK, free_port
 from tests.cells.ingress import processes
 from tests.cells.ingress.authorities import Authority, Credential
@@ -39,6 +39,8 @@ class Tenant:
     server_name: str
     authority: Authority
     credential: Credential
+    token: str = ""
+    """The API key that it uses, and then no certificate."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class SmallCell:
         client_ca: str | None = None,
         filters: Sequence[CertificateFilter] = (),
         certificate: Credential | None = None,
+        rules: AdmissionRules | None = None,
     ) -> IngressRecord:
         """Return the record of a tenant, with a fresh server certificate unless one is given."""
         certificate = certificate or self.fleet.server(tenant.server_name)
@@ -71,8 +74,11 @@ class SmallCell:
             uid=uid,
             server_name=tenant.server_name,
             admitted=admitted,
-            client_ca=tenant.authority.pem if client_ca is None else client_ca,
-            certificate_filters=tuple(filters),
+            rules=rules
+            or AdmissionRules(
+                client_ca=tenant.authority.pem if client_ca is None else client_ca,
+                certificate_filters=tuple(filters),
+            ),
             certificate_chain=certificate.certificate,
             sealed_key=sealing.seal(
                 self.gatekeeper.sealing_key_file.read_bytes(),
@@ -88,18 +94,25 @@ class SmallCell:
                 await connection.execute(
                     """INSERT INTO namespaces
                            (namespace, uid, role, login, server_name, admitted, client_ca,
-                            certificate_filters, certificate_chain, sealed_key)
+                            certificate_filters, api_keys, revoked_serials,
+                            requests_per_second, certificate_chain, sealed_key)
                        VALUES (%(namespace)s, %(uid)s, %(namespace)s, %(namespace)s,
                                %(server_name)s, %(admitted)s, %(client_ca)s, %(filters)s,
+                               %(api_keys)s, %(revoked)s, %(requests_per_second)s,
                                %(certificate_chain)s, %(sealed_key)s)
                        ON CONFLICT (namespace) DO UPDATE SET
                            admitted = excluded.admitted, client_ca = excluded.client_ca,
                            certificate_filters = excluded.certificate_filters,
+                           api_keys = excluded.api_keys,
+                           revoked_serials = excluded.revoked_serials,
+                           requests_per_second = excluded.requests_per_second,
                            certificate_chain = excluded.certificate_chain,
                            sealed_key = excluded.sealed_key""",
                     {
                         **vars(record),
-                        "filters": Jsonb([vars(f) for f in record.certificate_filters]),
+                        **vars(record.rules),
+                        "filters": Jsonb([vars(f) for f in record.rules.certificate_filters]),
+                        "revoked": Jsonb(list(record.rules.revoked_serials)),
                     },
                 )
 
@@ -148,16 +161,21 @@ class SmallCell:
     ) -> Client:
         """Connect through the ingress as the tenant would, with an SDK's default settings."""
         credential = credential or tenant.credential
+        tls = TLSConfig(
+            server_root_ca_cert=self.fleet.pem.encode(), domain=server_name or tenant.server_name
+        )
+        if not tenant.token:
+            tls = replace(
+                tls,
+                client_cert=credential.certificate.encode(),
+                client_private_key=credential.private_key.encode(),
+            )
         async with asyncio.timeout(30):
             return await Client.connect(
                 self.ingress.listen,
                 namespace=namespace or tenant.namespace,
-                tls=TLSConfig(
-                    server_root_ca_cert=self.fleet.pem.encode(),
-                    client_cert=credential.certificate.encode(),
-                    client_private_key=credential.private_key.encode(),
-                    domain=server_name or tenant.server_name,
-                ),
+                api_key=tenant.token or None,
+                tls=tls,
             )
 
 

@@ -1,13 +1,15 @@
 import json
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from temporalio.api.workflowservice.v1 import service_pb2
 
 from cells.ingress.descriptors import OPEN_PATHS, namespaced_methods
-from cells.ingress.envoy import IngressConfig, bootstrap, write
-from cells.ingress.http_filters import INFLATE_TIERS, LARGEST_MESSAGE
+from cells.ingress.envoy import ConnectionLimits, IngressConfig, bootstrap, write
+from cells.ingress.http_filters import INFLATE_TIERS, LARGEST_MESSAGE, http_filters
 
 CONFIG = IngressConfig(
     cell="aws-us-east-1-c1",
@@ -63,3 +65,33 @@ def test_methods_that_name_no_namespace_or_manage_them_are_not_a_tenants() -> No
         "RegisterNamespace",
         "UpdateNamespace",
     }
+
+
+def test_the_gatekeeper_tells_every_policy_and_envoy_starts_without_it() -> None:
+    discovered = [
+        each["config_discovery"]
+        for each in http_filters(Path("/etc/descriptors"), "gatekeeper")
+        if "config_discovery" in each
+    ]
+
+    assert len(discovered) == 2
+    for policy in discovered:
+        assert isinstance(policy, dict)
+        assert policy["apply_default_config_without_warming"]
+        assert policy["type_urls"] == [policy["default_config"]["@type"]]
+
+
+def test_no_api_key_reaches_the_frontend_or_steers_a_filter() -> None:
+    assert '"request_headers_to_remove": ["authorization"' in json.dumps(bootstrap(CONFIG))
+
+
+def test_more_long_polls_than_envoys_default_are_held_open() -> None:
+    clusters = bootstrap(CONFIG)["static_resources"]["clusters"]  # type: ignore[index]
+
+    for cluster in clusters:
+        assert cluster["circuit_breakers"]["thresholds"][0]["max_requests"] >= 100_000
+
+
+def test_no_connection_outlives_what_the_gatekeeper_remembers() -> None:
+    with pytest.raises(ValueError, match="2 days"):
+        ConnectionLimits(age=timedelta(days=2))

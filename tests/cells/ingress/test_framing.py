@@ -50,23 +50,23 @@ async def started_in(frontend: str, workflow: str) -> set[str]:
 @pytest.mark.parametrize("level", [1, 9])
 @pytest.mark.parametrize("padding", [0, 200, 40_000, 300_000, 2 * MIB])
 async def test_a_compressed_request_reaches_its_own_namespace(
-    cell: SmallCell, orders: Tenant, frontend: str, padding: int, level: int
+    cell: SmallCell, either: Tenant, frontend: str, padding: int, level: int
 ) -> None:
     workflow = f"compressed-{uuid4()}"
     unknown_field = b"\xa2\x06" + _varint(padding) + bytes(padding)
     message = gzip.compress(start(ORDERS, workflow) + unknown_field, level)
 
-    await post(cell, orders, METHOD, grpc_frame(message, compressed=True), GZIP)
+    await post(cell, either, METHOD, grpc_frame(message, compressed=True), GZIP)
 
     assert await started_in(frontend, workflow) == {ORDERS}
 
 
 async def test_an_uncompressed_request_may_say_that_it_could_be_compressed(
-    cell: SmallCell, orders: Tenant, frontend: str
+    cell: SmallCell, either: Tenant, frontend: str
 ) -> None:
     workflow = f"plain-{uuid4()}"
 
-    await post(cell, orders, METHOD, grpc_frame(start(ORDERS, workflow)), GZIP)
+    await post(cell, either, METHOD, grpc_frame(start(ORDERS, workflow)), GZIP)
 
     assert await started_in(frontend, workflow) == {ORDERS}
 
@@ -91,7 +91,7 @@ async def test_an_uncompressed_request_may_say_that_it_could_be_compressed(
     ],
 )
 async def test_no_framing_reaches_another_namespace(
-    cell: SmallCell, orders: Tenant, frontend: str, trick: str
+    cell: SmallCell, either: Tenant, frontend: str, trick: str
 ) -> None:
     workflow = f"smuggled-{uuid4()}"
     a, b = start(ORDERS, workflow), start(PAY, workflow)
@@ -125,7 +125,7 @@ async def test_no_framing_reaches_another_namespace(
         "tier": (packed_b, [("content-encoding", "gzip"), ("x-ingress-inflate", "1")]),
     }[trick]
 
-    await post(cell, orders, METHOD, body, *headers)
+    await post(cell, either, METHOD, body, *headers)
 
     assert PAY not in await started_in(frontend, workflow)
 
@@ -135,7 +135,7 @@ async def test_no_framing_reaches_another_namespace(
     ["cut short", "longer", "wrong size", "wrong frame size", "no gzip", "empty", "frame too long"],
 )
 async def test_a_damaged_request_goes_nowhere(
-    cell: SmallCell, orders: Tenant, frontend: str, damage: str
+    cell: SmallCell, either: Tenant, frontend: str, damage: str
 ) -> None:
     workflow = f"damaged-{uuid4()}"
     message = start(ORDERS, workflow)
@@ -150,7 +150,7 @@ async def test_a_damaged_request_goes_nowhere(
         "frame too long": grpc_frame(packed, compressed=True) + b"\0",
     }[damage]
 
-    await post(cell, orders, METHOD, body, GZIP)
+    await post(cell, either, METHOD, body, GZIP)
 
     assert await started_in(frontend, workflow) == set()
 
@@ -167,16 +167,16 @@ def bomb(compressed_size: int, claimed: int) -> bytes:
 @pytest.mark.parametrize("claimed", [0, LARGEST_MESSAGE])
 @pytest.mark.parametrize("compressed_size", [15_000, 120_000, MIB - 5_000, 4 * MIB - 5_000])
 async def test_a_bomb_that_hides_its_size_is_inflated_to_32_mib_at_most(
-    cell: SmallCell, orders: Tenant, compressed_size: int, claimed: int
+    cell: SmallCell, either: Tenant, compressed_size: int, claimed: int
 ) -> None:
-    inflated = await inflated_by(cell, orders, bomb(compressed_size, claimed))
+    inflated = await inflated_by(cell, either, bomb(compressed_size, claimed))
 
     assert LARGEST_MESSAGE < inflated < 33 * MIB
 
 
-async def test_a_bomb_that_tells_its_size_is_not_inflated(cell: SmallCell, orders: Tenant) -> None:
+async def test_a_bomb_that_tells_its_size_is_not_inflated(cell: SmallCell, either: Tenant) -> None:
     for claimed in (LARGEST_MESSAGE + 1, 2**32 - 1):
-        assert await inflated_by(cell, orders, bomb(15_000, claimed)) == 0
+        assert await inflated_by(cell, either, bomb(15_000, claimed)) == 0
 
 
 async def inflated_by(cell: SmallCell, tenant: Tenant, message: bytes) -> int:

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.usefixtures("pay")
 
 
 @pytest.fixture
-async def as_orders(cell: SmallCell, orders: Tenant) -> AsyncIterator[RawChannel]:
+async def as_orders(cell: SmallCell, either: Tenant) -> AsyncIterator[RawChannel]:
     """A connection of ORDERS, in a cell where PAY is a tenant too."""
-    async with raw_channel(cell, orders) as channel:
+    async with raw_channel(cell, either) as channel:
         yield channel
 
 

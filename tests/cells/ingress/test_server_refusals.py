@@ -29,8 +29,8 @@ from tests.cells.ingress.small_cell import SmallCell, Tenant
 
 
 @pytest.fixture(scope="module")
-async def as_orders(cell: SmallCell, orders: Tenant) -> Client:
-    return await cell.connect(orders)
+async def as_orders(cell: SmallCell, either: Tenant) -> Client:
+    return await cell.connect(either)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import grpc
 
+from tests.cells.ingress.authorities import Credential
 from tests.cells.ingress.handshakes import tls_context
 from tests.cells.ingress.small_cell import SmallCell, Tenant
 
 SERVICE = "/temporal.api.workflowservice.v1.WorkflowService/"
+HEALTH = "/grpc.health.v1.Health/Check"
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,16 @@ class Answer:
 class RawChannel:
     """A gRPC connection that sends any bytes to any path, once."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, always: Sequence[tuple[str, str]] = ()) -> None:
         self._channel = channel
+        self._always = always
 
     async def call(
         self, path: str, body: bytes, metadata: Sequence[tuple[str, str]] = ()
     ) -> Answer:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
-            response = await method(body, timeout=30, metadata=tuple(metadata))
+            response = await method(body, timeout=30, metadata=(*self._always, *metadata))
         except grpc.aio.AioRpcError as error:
             return Answer(error.code(), error.details() or "")
         return Answer(grpc.StatusCode.OK, body=response)
@@ -43,15 +46,26 @@ class RawChannel:
 
 @contextlib.asynccontextmanager
 async def raw_channel(cell: SmallCell, tenant: Tenant) -> AsyncIterator[RawChannel]:
-    """Connect to the ingress as the tenant."""
+    """Connect to the ingress as the tenant, by its API key if it uses one."""
+    credential = None if tenant.token else tenant.credential
+    async with keyed_channel(cell, tenant, tenant.token, credential=credential) as channel:
+        yield channel
+
+
+@contextlib.asynccontextmanager
+async def keyed_channel(
+    cell: SmallCell, tenant: Tenant, token: str, *, credential: Credential | None = None
+) -> AsyncIterator[RawChannel]:
+    """Connect to the tenant's endpoint with a token in each request, unless it is empty."""
     credentials = grpc.ssl_channel_credentials(
         cell.fleet.pem.encode(),
-        tenant.credential.private_key.encode(),
-        tenant.credential.certificate.encode(),
+        None if credential is None else credential.private_key.encode(),
+        None if credential is None else credential.certificate.encode(),
     )
     options = [("grpc.ssl_target_name_override", tenant.server_name)]
+    always = [("authorization", f"Bearer {token}")] if token else []
     async with grpc.aio.secure_channel(cell.ingress.listen, credentials, options) as channel:
-        yield RawChannel(channel)
+        yield RawChannel(channel, always)
 
 
 async def post(
@@ -59,7 +73,9 @@ async def post(
 ) -> None:
     """Send one HTTP/2 request with exactly this body, and return when it has ended."""
     host, _, port = cell.ingress.listen.rpartition(":")
-    context = tls_context(cell, tenant.credential)
+    context = tls_context(cell, None if tenant.token else tenant.credential)
+    if tenant.token:
+        headers = (*headers, ("authorization", f"Bearer {tenant.token}"))
     reader, writer = await asyncio.open_connection(
         host, int(port), ssl=context, server_hostname=tenant.server_name
     )
@@ -106,8 +122,15 @@ def _headers(method: str, extra: Sequence[tuple[str, str]]) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    assert len(value) < 127
-    return bytes([len(value)]) + value.encode()
+    """Encode as HPACK does without Huffman's code (RFC 7541, 5.1 and 5.2)."""
+    length = len(value)
+    if length < 127:
+        return bytes([length]) + value.encode()
+    encoded, length = bytearray([127]), length - 127
+    while length > 127:
+        encoded.append(length & 127 | 128)
+        length >>= 7
+    return bytes([*encoded, length]) + value.encode()
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

@@ -1,7 +1,9 @@
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,7 +14,14 @@ from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
 from controlplane.errors import ErrorType
-from provisioning.certificates.bundle import MOST_BYTES, CaBundle, ExpiredCa, check
+from provisioning.certificates.bundle import (
+    MOST_BYTES,
+    CaBundle,
+    ExpiredCa,
+    check,
+    require_filters,
+)
+from provisioning.certificates.public_authorities import PublicAuthorities
 from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_ca
 
 NOW = datetime.now(UTC)
@@ -153,6 +162,47 @@ def test_a_name_may_appear_once_whatever_its_case() -> None:
     message = refusal(pem(ca("Clients"), ca("CLIENTS")))
 
     assert "certificate 2 (CN=CLIENTS) has the subject of certificate 1 (CN=Clients)" in message
+
+
+def test_an_authority_made_anew_with_its_key_takes_the_place_of_the_old_one() -> None:
+    old = unusual(RSA)
+    message = refusal(old + unusual(RSA, hashes.SHA512()))
+
+    assert (
+        "certificate 2 (CN=Unusual) is certificate 1 (CN=Unusual) made anew with the same key: "
+        "keep the one that is valid longer"
+    ) in message
+
+
+def test_a_public_authority_needs_filters_and_a_private_one_does_not() -> None:
+    root = Path(certifi.where()).read_text()
+    root = root[root.index("-----BEGIN") : root.index("-----END CERTIFICATE-----") + 26]
+
+    mixed = check(pem(ca("Mine")) + root, NOW)
+
+    assert len(mixed.public) == 1
+    with pytest.raises(ApplicationError, match=r"a public authority \(.*\), which") as e:
+        require_filters(mixed)
+    assert e.value.type == ErrorType.INVALID_ARGUMENT
+    require_filters(check(pem(ca("Mine")), NOW))
+
+
+def test_an_authority_that_a_public_one_has_certified_is_public() -> None:
+    root, foreign = ca("Root"), ca("Root")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name.from_rfc4514_string("CN=Intermediate")
+
+    def certified_by(issuer: CertificateAndKey) -> x509.Certificate:
+        builder = x509.CertificateBuilder(
+            issuer.certificate.subject, name, key.public_key(), 1, NOW - DAY, NOW + DAY
+        )
+        return builder.sign(issuer.key, hashes.SHA256())
+
+    public = PublicAuthorities(root.certificate_pem)
+    assert public.include(root.certificate)
+    assert public.include(certified_by(root))
+    assert not public.include(foreign.certificate)
+    assert not public.include(certified_by(foreign))
 
 
 def test_everything_wrong_is_said_at_once() -> None:

@@ -9,7 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
+from controlplane.errors import ErrorType
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import DNS_UPDATE_KEY
 from provisioning.dns.rfc2136 import Rfc2136Dns
@@ -19,6 +21,7 @@ from provisioning.types import DnsFacts
 from tests.local.dns.running import ZONE, new_config, running
 
 TTL = timedelta(seconds=15)
+UID, SUCCESSOR = "5b1f", "a07c"
 NAME = "orders.acme1.fleet.test"
 EAST, WEST = "aws-us-east-1-c1.cell.fleet.test", "aws-us-west-2-c1.cell.fleet.test"
 
@@ -47,39 +50,56 @@ async def test_an_absent_name_is_observed_as_none(names: Dns) -> None:
 
 
 async def test_a_published_name_is_observed_as_published(names: Dns) -> None:
-    published = await names.publish(NAME, EAST, TTL)
+    published = await names.publish(NAME, EAST, TTL, UID)
 
     assert published == DnsFacts(NAME, EAST, TTL)
     assert await names.observe(NAME) == published
 
 
 async def test_publishing_twice_is_publishing_once(names: Dns) -> None:
-    first = await names.publish(NAME, EAST, TTL)
+    first = await names.publish(NAME, EAST, TTL, UID)
 
-    assert await names.publish(NAME, EAST, TTL) == first
+    assert await names.publish(NAME, EAST, TTL, UID) == first
     assert await names.observe(NAME) == first
 
 
 async def test_a_name_moves_to_another_target_or_ttl(names: Dns) -> None:
-    await names.publish(NAME, EAST, TTL)
+    await names.publish(NAME, EAST, TTL, UID)
 
-    moved = await names.publish(NAME, WEST, 2 * TTL)
+    moved = await names.publish(NAME, WEST, 2 * TTL, UID)
 
     assert moved == DnsFacts(NAME, WEST, 2 * TTL)
     assert await names.observe(NAME) == moved
 
 
 async def test_withdrawing_twice_is_withdrawing_once(names: Dns) -> None:
-    await names.publish(NAME, EAST, TTL)
-    await names.withdraw(NAME)
-    await names.withdraw(NAME)
+    await names.publish(NAME, EAST, TTL, UID)
+    await names.withdraw(NAME, UID)
+    await names.withdraw(NAME, UID)
 
     assert await names.observe(NAME) is None
 
 
 async def test_names_are_told_apart(names: Dns) -> None:
-    await names.publish(NAME, EAST, TTL)
-    await names.publish("pay.acme1.fleet.test", EAST, TTL)
-    await names.withdraw("pay.acme1.fleet.test")
+    await names.publish(NAME, EAST, TTL, UID)
+    await names.publish("pay.acme1.fleet.test", EAST, TTL, UID)
+    await names.withdraw("pay.acme1.fleet.test", UID)
 
     assert await names.observe(NAME) == DnsFacts(NAME, EAST, TTL)
+
+
+async def test_late_calls_for_an_earlier_incarnation_leave_its_successors_name_alone(
+    names: Dns,
+) -> None:
+    await names.publish(NAME, EAST, TTL, UID)
+    await names.withdraw(NAME, UID)
+    present = await names.publish(NAME, WEST, TTL, SUCCESSOR)
+
+    await names.withdraw(NAME, UID)
+    with pytest.raises(ApplicationError, match=UID) as refused:
+        await names.publish(NAME, EAST, TTL, UID)
+
+    assert refused.value.type == ErrorType.REJECTED
+    assert await names.observe(NAME) == present
+    await names.withdraw(NAME, SUCCESSOR)
+    assert await names.observe(NAME) is None

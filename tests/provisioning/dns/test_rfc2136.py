@@ -20,6 +20,7 @@ from tests.eventually import eventually
 from tests.local.dns.running import ZONE, Client, new_config, relay, running, sibling
 
 TTL = timedelta(seconds=15)
+UID = "5b1f"
 NAME = "orders.acme1.fleet.test"
 CELL = "aws-us-east-1-c1.cell.fleet.test"
 IMPATIENT = timedelta(seconds=0.2)
@@ -47,7 +48,7 @@ def adapter(
 
 
 async def test_a_published_name_is_on_the_wire(server: Client) -> None:
-    await adapter(server.config).publish(NAME, CELL, TTL)
+    await adapter(server.config).publish(NAME, CELL, TTL, UID)
 
     reply = await server.ask(NAME, "CNAME")
     assert [rrset.to_text() for rrset in reply.answer] == [f"{NAME}. 15 IN CNAME {CELL}."]
@@ -55,11 +56,11 @@ async def test_a_published_name_is_on_the_wire(server: Client) -> None:
 
 async def test_publishing_what_is_so_leaves_the_zone_alone(server: Client) -> None:
     names = adapter(server.config)
-    await names.publish(NAME, CELL, TTL)
+    await names.publish(NAME, CELL, TTL, UID)
     await names.publish_address(CELL, "127.0.0.1", TTL)
     serial = await server.serial()
 
-    await names.publish(NAME, CELL, TTL)
+    await names.publish(NAME, CELL, TTL, UID)
     await names.publish_address(CELL, "127.0.0.1", TTL)
 
     assert await server.serial() == serial
@@ -68,7 +69,7 @@ async def test_publishing_what_is_so_leaves_the_zone_alone(server: Client) -> No
 async def test_a_name_leads_to_its_cell_s_address(server: Client) -> None:
     names = adapter(server.config)
     await names.publish_address(CELL, "127.0.0.1", TTL)
-    await names.publish(NAME, CELL, TTL)
+    await names.publish(NAME, CELL, TTL, UID)
 
     assert await names.resolve(NAME) == "127.0.0.1"
     assert await names.resolve(CELL) == "127.0.0.1"
@@ -90,7 +91,7 @@ async def test_an_ipv6_address_is_published_as_such(server: Client) -> None:
 
 async def test_a_name_that_leads_nowhere_is_named(server: Client) -> None:
     names = adapter(server.config)
-    await names.publish(NAME, CELL, TTL)
+    await names.publish(NAME, CELL, TTL, UID)
 
     with pytest.raises(LookupError, match=f"{NAME} has no address: .* know none for {CELL}"):
         await names.resolve(NAME)
@@ -102,7 +103,7 @@ async def test_a_name_taken_by_other_records_is_left_alone(server: Client) -> No
     with pytest.raises(
         ApplicationError, match=r"is taken: .* TXT .*reserved for the fair"
     ) as caught:
-        await adapter(server.config).publish(NAME, CELL, TTL)
+        await adapter(server.config).publish(NAME, CELL, TTL, UID)
 
     assert caught.value.type == ErrorType.REJECTED
     assert (await server.ask(NAME, "CNAME")).answer == []
@@ -110,7 +111,7 @@ async def test_a_name_taken_by_other_records_is_left_alone(server: Client) -> No
 
 async def test_an_alias_is_not_replaced_by_an_address(server: Client) -> None:
     names = adapter(server.config)
-    await names.publish(CELL, "elsewhere.fleet.test", TTL)
+    await names.publish(CELL, "elsewhere.fleet.test", TTL, UID)
 
     with pytest.raises(ApplicationError, match=r"is taken: .* CNAME elsewhere"):
         await names.publish_address(CELL, "127.0.0.1", TTL)
@@ -119,33 +120,70 @@ async def test_an_alias_is_not_replaced_by_an_address(server: Client) -> None:
 async def test_withdrawing_leaves_other_records_alone(server: Client) -> None:
     await server.add(f"{NAME}.", 60, "TXT", '"mine"')
 
-    await adapter(server.config).withdraw(NAME)
+    await adapter(server.config).withdraw(NAME, UID)
 
     assert len((await server.ask(NAME, "TXT")).answer) == 1
+
+
+async def test_withdrawing_leaves_nothing_of_the_name(server: Client) -> None:
+    names = adapter(server.config)
+    await names.publish(NAME, CELL, TTL, UID)
+    assert (await server.ask(f"_uid.{NAME}", "TXT")).answer[0][0].to_text() == f'"{UID}"'
+
+    await names.withdraw(NAME, UID)
+
+    assert (await server.ask(f"_uid.{NAME}", "ANY")).answer == []
+    assert (await server.ask(NAME, "ANY")).answer == []
+
+
+async def test_an_alias_of_nobody_is_taken_over_and_can_be_withdrawn(server: Client) -> None:
+    names = adapter(server.config)
+    for name in (NAME, "pay.acme1.fleet.test"):
+        await server.add(f"{name}.", 15, "CNAME", "old.fleet.test.")
+
+    await names.withdraw("pay.acme1.fleet.test", UID)
+    await names.publish(NAME, CELL, TTL, UID)
+    await names.withdraw(NAME, "another")
+
+    assert await names.observe("pay.acme1.fleet.test") is None
+    assert await names.observe(NAME) == DnsFacts(NAME, CELL, TTL)
+
+
+async def test_an_alias_removed_by_hand_is_published_again(server: Client) -> None:
+    names = adapter(server.config)
+    await names.publish(NAME, CELL, TTL, UID)
+    removal = server.update()
+    removal.delete(f"{NAME}.", "CNAME")
+    await server.send(removal)
+    assert await names.observe(NAME) is None
+
+    published = await names.publish(NAME, CELL, TTL, UID)
+
+    assert await names.observe(NAME) == published
 
 
 async def test_names_outside_the_zone_are_refused(server: Client) -> None:
     for name in ("orders.example.com", "fleet.test", "orders.notfleet.test"):
         with pytest.raises(ValueError, match=r"is not a name under fleet\.test"):
-            await adapter(server.config).publish(name, CELL, TTL)
+            await adapter(server.config).publish(name, CELL, TTL, UID)
 
 
 async def test_a_hundred_names_at_once_are_published_and_withdrawn(server: Client) -> None:
     names = adapter(server.config)
     wanted = [f"n{number}.acme1.fleet.test" for number in range(100)]
 
-    await asyncio.gather(*(names.publish(name, CELL, TTL) for name in wanted))
+    await asyncio.gather(*(names.publish(name, CELL, TTL, UID) for name in wanted))
     assert await asyncio.gather(*map(names.observe, wanted)) == [
         DnsFacts(name, CELL, TTL) for name in wanted
     ]
 
-    await asyncio.gather(*map(names.withdraw, wanted))
+    await asyncio.gather(*(names.withdraw(name, UID) for name in wanted))
     assert set(await asyncio.gather(*map(names.observe, wanted))) == {None}
 
 
 async def test_a_restarted_server_knows_every_name(config: DnsConfig) -> None:
     async with running(config):
-        published = await adapter(config).publish(NAME, CELL, TTL)
+        published = await adapter(config).publish(NAME, CELL, TTL, UID)
 
     async with running(config):
         assert await adapter(config).observe(NAME) == published
@@ -156,7 +194,7 @@ async def test_a_wrong_key_is_named_and_not_shown(server: Client) -> None:
     names = Rfc2136Dns(ZONE, (server.config.listen,), other)
 
     with pytest.raises(ApplicationError, match="has another secret for the update key") as caught:
-        await names.publish(NAME, CELL, TTL)
+        await names.publish(NAME, CELL, TTL, UID)
 
     assert caught.value.type == ErrorType.REJECTED
     assert "b3RoZXI" not in str(caught.value)
@@ -164,27 +202,27 @@ async def test_a_wrong_key_is_named_and_not_shown(server: Client) -> None:
 
 async def test_a_missing_key_is_named(config: DnsConfig) -> None:
     with pytest.raises(RuntimeError, match="holds no 'dns/update-key'"):
-        await Rfc2136Dns(ZONE, (config.listen,), MemorySecretStore()).publish(NAME, CELL, TTL)
+        await Rfc2136Dns(ZONE, (config.listen,), MemorySecretStore()).publish(NAME, CELL, TTL, UID)
 
 
 async def test_a_key_the_server_does_not_know_is_named(config: DnsConfig) -> None:
     async with running(replace(config, key_name="another-name")):
         with pytest.raises(ApplicationError, match="has no update key 'controlplane-update'"):
-            await adapter(config).publish(NAME, CELL, TTL)
+            await adapter(config).publish(NAME, CELL, TTL, UID)
 
 
 async def test_a_server_without_the_zone_is_named(server: Client) -> None:
     names = Rfc2136Dns("other.test", (server.config.listen,), secrets_of(server.config))
 
     with pytest.raises(ApplicationError, match=r"answers NOTAUTH to an update of n\.other\.test"):
-        await names.publish("n.other.test", CELL, TTL)
+        await names.publish("n.other.test", CELL, TTL, UID)
 
 
 async def test_a_server_that_lags_is_waited_for(server: Client, tmp_path: Path) -> None:
     second = sibling(server.config, tmp_path / "second")
     async with running(second) as late:
         names = adapter(server.config, server.config.listen, second.listen)
-        publishing = asyncio.ensure_future(names.publish(NAME, CELL, TTL))
+        publishing = asyncio.ensure_future(names.publish(NAME, CELL, TTL, UID))
 
         async def published_on_the_first() -> bool:
             return bool((await server.ask(NAME, "CNAME")).answer)
@@ -215,7 +253,7 @@ async def test_a_server_that_says_otherwise_is_named(
         names = adapter(server.config, server.config.listen, second.listen, patience=IMPATIENT)
 
         with pytest.raises(TimeoutError) as caught:
-            await names.publish(NAME, CELL, TTL)
+            await names.publish(NAME, CELL, TTL, UID)
 
         assert str(caught.value).endswith(f": {second.listen} {dissent}")
         assert await names.observe(NAME) is None
@@ -227,9 +265,9 @@ async def test_an_answer_without_authority_proves_nothing(server: Client) -> Non
         names = adapter(server.config, server.config.listen, address, patience=IMPATIENT)
 
         with pytest.raises(TimeoutError, match=f"{address} says CNAME .*, without authority"):
-            await names.publish(NAME, CELL, TTL)
+            await names.publish(NAME, CELL, TTL, UID)
         with pytest.raises(TimeoutError, match=f"{address} says NXDOMAIN, without authority"):
-            await names.withdraw(NAME)
+            await names.withdraw(NAME, UID)
         assert await adapter(server.config, address).observe(NAME) is None
 
 
@@ -240,19 +278,19 @@ async def test_withdrawal_waits_for_every_server(server: Client, tmp_path: Path)
         names = adapter(server.config, server.config.listen, second.listen, patience=IMPATIENT)
 
         with pytest.raises(TimeoutError, match=f"is withdrawn: {second.listen} says CNAME"):
-            await names.withdraw(NAME)
+            await names.withdraw(NAME, UID)
 
 
 async def test_a_dead_server_is_named_and_does_not_hide_what_others_say(
     server: Client, tmp_path: Path
 ) -> None:
     dead = sibling(server.config, tmp_path / "second").listen
-    await adapter(server.config).publish(NAME, CELL, TTL)
+    await adapter(server.config).publish(NAME, CELL, TTL, UID)
     names = adapter(server.config, server.config.listen, dead, patience=IMPATIENT)
 
     assert await names.observe(NAME) == DnsFacts(NAME, CELL, TTL)
     with pytest.raises(TimeoutError, match=f"{dead} gives no answer: DNS server {dead} did not"):
-        await names.publish(NAME, CELL, TTL)
+        await names.publish(NAME, CELL, TTL, UID)
 
 
 async def test_no_answer_at_all_is_no_observation(config: DnsConfig) -> None:
@@ -266,13 +304,13 @@ async def test_lost_replies_are_survived(server: Client, lost: int) -> None:
         names = adapter(server.config, address)
         hop.lose = lost
 
-        assert await names.publish(NAME, CELL, TTL) == DnsFacts(NAME, CELL, TTL)
+        assert await names.publish(NAME, CELL, TTL, UID) == DnsFacts(NAME, CELL, TTL)
         assert hop.requests > lost
         # The first try had been applied already: it was replaced by the same.
         assert await server.serial() == 2
 
         hop.lose = lost
-        await names.withdraw(NAME)
+        await names.withdraw(NAME, UID)
         hop.lose = lost
         assert await names.observe(NAME) is None
 
@@ -284,7 +322,7 @@ async def test_a_network_without_udp_is_survived_over_tcp(server: Client) -> Non
     async with proxy:
         port = proxy.sockets[0].getsockname()[1]
 
-        published = await adapter(server.config, f"127.0.0.1:{port}").publish(NAME, CELL, TTL)
+        published = await adapter(server.config, f"127.0.0.1:{port}").publish(NAME, CELL, TTL, UID)
 
     assert published == DnsFacts(NAME, CELL, TTL)
 

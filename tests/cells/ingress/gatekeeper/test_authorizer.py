@@ -5,8 +5,17 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from cells.ingress.gatekeeper.authorizer import Allowed, Refused, authorize, prober_identity
-from cells.ingress.records import CertificateFilter, IngressRecord
+from cells.ingress.gatekeeper.authorities import authority_id
+from cells.ingress.gatekeeper.authorizer import (
+    Allowed,
+    KeyNeeded,
+    ProberAllowed,
+    Refused,
+    authorize,
+    prober_identity,
+    serial_of,
+)
+from cells.ingress.records import AdmissionRules, CertificateFilter, IngressRecord
 from tests.cells.ingress.authorities import Authority, Credential
 
 NAMESPACE = "orders.acme1"
@@ -21,20 +30,28 @@ RECORD = IngressRecord(
     uid="u1",
     server_name=f"{NAMESPACE}.fleet.test",
     admitted=True,
-    client_ca=TENANT.pem,
-    certificate_filters=(),
+    rules=AdmissionRules(client_ca=TENANT.pem),
     certificate_chain="",
     sealed_key=b"",
 )
 
 
+Decision = Allowed | ProberAllowed | KeyNeeded | Refused
+
+
 def verdict(
     credential: Credential, record: IngressRecord | None = RECORD, now: datetime = NOW
-) -> Allowed | Refused:
+) -> Decision:
     return authorize(record, credential.certificate, PROBER.pem, now)
 
 
-def reason(decision: Allowed | Refused) -> str:
+def allowed(client: Credential, authority: Authority) -> Allowed:
+    """Return what a client of the authority is allowed."""
+    serial = serial_of(x509.load_pem_x509_certificate(client.certificate.encode()))
+    return Allowed(NAMESPACE, serial, authority_id(authority.certificate))
+
+
+def reason(decision: Decision) -> str:
     assert isinstance(decision, Refused)
     return decision.reason
 
@@ -46,21 +63,25 @@ def prober(namespace: str) -> Credential:
 
 
 def test_a_client_of_the_namespaces_ca_is_allowed() -> None:
-    assert verdict(TENANT.client()) == Allowed(NAMESPACE, prober=False)
+    client = TENANT.client()
+
+    assert verdict(client) == allowed(client, TENANT)
 
 
 def test_each_ca_of_a_bundle_is_trusted() -> None:
-    rotating = replace(RECORD, client_ca=TENANT.pem + SUCCESSOR.pem)
+    rotating = replace(RECORD, rules=AdmissionRules(TENANT.pem + SUCCESSOR.pem))
 
-    assert verdict(TENANT.client(), rotating) == Allowed(NAMESPACE, prober=False)
-    assert verdict(SUCCESSOR.client(), rotating) == Allowed(NAMESPACE, prober=False)
+    for authority in (TENANT, SUCCESSOR):
+        client = authority.client()
+        assert verdict(client, rotating) == allowed(client, authority)
 
 
 def test_an_intermediate_vouches_only_if_it_is_in_the_bundle() -> None:
-    with_intermediate = replace(RECORD, client_ca=TENANT.pem + INTERMEDIATE.pem)
+    with_intermediate = replace(RECORD, rules=AdmissionRules(TENANT.pem + INTERMEDIATE.pem))
 
-    assert "vouches" in reason(verdict(INTERMEDIATE.client()))
-    assert verdict(INTERMEDIATE.client(), with_intermediate) == Allowed(NAMESPACE, prober=False)
+    client = INTERMEDIATE.client()
+    assert "vouches" in reason(verdict(client))
+    assert verdict(client, with_intermediate) == allowed(client, INTERMEDIATE)
 
 
 def test_a_client_certificate_is_no_authority() -> None:
@@ -84,7 +105,7 @@ def test_a_client_certificate_is_no_authority() -> None:
             "client authentication",
             id="server",
         ),
-        pytest.param(Credential("", ""), "cannot be read", id="none"),
+        pytest.param(Credential("", ""), "shows no certificate", id="none"),
         pytest.param(
             Credential("-----BEGIN CERTIFICATE-----\nAAAA", ""), "cannot be read", id="junk"
         ),
@@ -107,7 +128,9 @@ def test_a_certificate_is_refused_once_its_ca_has_expired() -> None:
     [
         pytest.param(None, "no namespace", id="unknown"),
         pytest.param(replace(RECORD, admitted=False), "not admitted", id="not admitted"),
-        pytest.param(replace(RECORD, client_ca=""), "no CA bundle", id="without a bundle"),
+        pytest.param(
+            replace(RECORD, rules=AdmissionRules()), "no CA bundle", id="without a bundle"
+        ),
     ],
 )
 def test_a_good_certificate_is_refused_by_a_namespace(
@@ -117,17 +140,17 @@ def test_a_good_certificate_is_refused_by_a_namespace(
 
 
 def test_the_prober_is_allowed_whatever_the_namespaces_own_bundle_and_filters() -> None:
-    strict = replace(
-        RECORD, client_ca="", certificate_filters=(CertificateFilter(common_name="nobody"),)
-    )
+    rules = AdmissionRules(certificate_filters=(CertificateFilter(common_name="nobody"),))
+    strict = replace(RECORD, rules=rules)
 
-    assert verdict(prober(NAMESPACE), strict) == Allowed(NAMESPACE, prober=True)
+    assert verdict(prober(NAMESPACE), strict) == ProberAllowed(NAMESPACE)
 
 
 def test_a_tenants_certificate_with_a_probers_name_is_only_a_tenants() -> None:
     names = [x509.UniformResourceIdentifier(prober_identity("pay.globex"))]
 
-    assert verdict(TENANT.client(names=names)) == Allowed(NAMESPACE, prober=False)
+    client = TENANT.client(names=names)
+    assert verdict(client) == allowed(client, TENANT)
 
 
 CLIENT = TENANT.client(
@@ -158,9 +181,9 @@ CLIENT = TENANT.client(
     ],
 )
 def test_a_client_that_matches_one_filter_is_allowed(filters: list[CertificateFilter]) -> None:
-    record = replace(RECORD, certificate_filters=tuple(filters))
+    record = replace(RECORD, rules=AdmissionRules(TENANT.pem, tuple(filters)))
 
-    assert verdict(CLIENT, record) == Allowed(NAMESPACE, prober=False)
+    assert verdict(CLIENT, record) == allowed(CLIENT, TENANT)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +199,64 @@ def test_a_client_that_matches_one_filter_is_allowed(filters: list[CertificateFi
     ],
 )
 def test_a_client_that_matches_no_filter_is_refused(filters: list[CertificateFilter]) -> None:
-    record = replace(RECORD, certificate_filters=tuple(filters))
+    record = replace(RECORD, rules=AdmissionRules(TENANT.pem, tuple(filters)))
 
     assert "filter" in reason(verdict(CLIENT, record))
 
 
 def test_a_field_that_the_certificate_lacks_matches_only_an_empty_pattern() -> None:
-    record = replace(RECORD, certificate_filters=(CertificateFilter(organization="*"),))
+    rules = AdmissionRules(TENANT.pem, (CertificateFilter(organization="*"),))
+    record = replace(RECORD, rules=rules)
 
     assert "filter" in reason(verdict(TENANT.client(), record))
+
+
+def test_a_revoked_serial_is_refused_and_no_other() -> None:
+    revoked, other = TENANT.client(), TENANT.client()
+    serial = allowed(revoked, TENANT).serial
+    record = replace(RECORD, rules=AdmissionRules(TENANT.pem, revoked_serials=(serial,)))
+
+    assert reason(verdict(revoked, record)) == f"the client certificate {serial} is revoked"
+    assert verdict(other, record) == allowed(other, TENANT)
+
+
+def test_a_serial_is_hexadecimal_without_leading_zeros() -> None:
+    certificate = x509.load_pem_x509_certificate(TENANT.client().certificate.encode())
+
+    assert int(serial_of(certificate), 16) == certificate.serial_number
+    assert serial_of(certificate) == serial_of(certificate).lower().lstrip("0")
+
+
+KEYED = replace(RECORD, rules=AdmissionRules(TENANT.pem, api_keys=True))
+
+
+@pytest.mark.parametrize(
+    ("credential", "why"),
+    [
+        pytest.param(Credential("", ""), "shows no certificate", id="none"),
+        pytest.param(STRANGER.client(), "vouches", id="another CA"),
+        pytest.param(TENANT.client(ends_in=timedelta(seconds=-1)), "expired", id="expired"),
+        pytest.param(prober("pay.globex"), "another namespace", id="another namespace's prober"),
+    ],
+)
+def test_where_keys_are_taken_whoever_has_no_good_certificate_needs_one(
+    credential: Credential, why: str
+) -> None:
+    decision = verdict(credential, KEYED)
+
+    assert isinstance(decision, KeyNeeded)
+    assert decision.namespace == NAMESPACE
+    assert why in decision.because
+
+
+def test_a_good_certificate_needs_no_key() -> None:
+    client = TENANT.client()
+
+    assert verdict(client, KEYED) == allowed(client, TENANT)
+    assert verdict(prober(NAMESPACE), KEYED) == ProberAllowed(NAMESPACE)
+
+
+def test_a_namespace_that_is_not_admitted_takes_no_keys() -> None:
+    closed = replace(KEYED, admitted=False)
+
+    assert "not admitted" in reason(verdict(Credential("", ""), closed))

@@ -1,5 +1,5 @@
 from cells.ingress.gatekeeper.table import RecordTable
-from cells.ingress.records import IngressRecord
+from cells.ingress.records import AdmissionRules, IngressRecord
 
 
 def record(namespace: str, server_name: str) -> IngressRecord:
@@ -8,8 +8,7 @@ def record(namespace: str, server_name: str) -> IngressRecord:
         uid="u1",
         server_name=server_name,
         admitted=True,
-        client_ca="",
-        certificate_filters=(),
+        rules=AdmissionRules(),
         certificate_chain="",
         sealed_key=b"",
     )
@@ -38,7 +37,7 @@ def test_a_late_removal_leaves_the_names_new_owner() -> None:
 async def test_every_name_that_changed_is_told_once() -> None:
     table = RecordTable()
     table.replace([record("a", "x"), record("b", "y")])
-    with table.following() as changes:
+    with table.followers.following() as changes:
         table.replace([record("a", "x"), record("c", "z")])
         table.update({"a": record("a", "x2")})
 

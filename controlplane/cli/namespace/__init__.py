@@ -1,0 +1,1 @@
+"""`controlplane namespace`: a module for each group of its commands."""

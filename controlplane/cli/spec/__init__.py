@@ -1,0 +1,1 @@
+"""The spec of a namespace as people write it: in options and in files."""
