@@ -104,6 +104,7 @@ def build_workers(
         provisioning.issue_client_certificate,
         provisioning.destroy_certificate,
         provisioning.register,
+        provisioning.rename_attribute,
         provisioning.deregister,
         provisioning.admit,
         provisioning.dismiss,

@@ -62,21 +62,20 @@ class IssueClientCertificateFor:
 
 
 @dataclass(frozen=True)
-class FieldRename:
-    """The search attribute that lies in `field` is to be called `new`."""
-
-    field: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True)
 class Register:
     target: Incarnation
     retention: timedelta
     search_attributes: dict[str, SearchAttributeType]
-    """As they are called after the renaming."""
-    rename: FieldRename | None = None
+
+
+@dataclass(frozen=True)
+class RenameAttribute:
+    """The search attribute that lies in `field` is to be called `new`."""
+
+    target: Incarnation
+    field: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True)
@@ -161,12 +160,13 @@ class ProvisioningActivities:
 
     @activity.defn
     async def register(self, request: Register) -> RegistrationFacts:
-        rename = request.rename
-        if rename is not None:
-            await self.registrar.rename(request.target, rename.field, rename.old, rename.new)
         return await self.registrar.register(
             request.target, request.retention, request.search_attributes
         )
+
+    @activity.defn
+    async def rename_attribute(self, request: RenameAttribute) -> None:
+        await self.registrar.rename(request.target, request.field, request.old, request.new)
 
     @activity.defn
     async def deregister(self, target: Incarnation) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane.resource import Condition, ConditionStatus, set_condition
-from provisioning.plan import Validity
+from provisioning.plan import Validity, renamed
 from provisioning.types import (
     Decision,
     DecisionKind,
@@ -21,6 +21,7 @@ from provisioning.types import (
     Operation,
     OperationKind,
     OperationState,
+    Rename,
     Step,
     StepRecord,
     StepState,
@@ -102,6 +103,14 @@ class Journal:
                 change(op) if op.id in operations else op for op in self.state.operations
             ]
             self.touch()
+
+    def note_renamed(self, rename: Rename, now: datetime) -> None:
+        """A search attribute has its new name for good, whatever becomes of changes after it."""
+        state = self.state
+        state.renames = [left for left in state.renames if left != rename]
+        if state.settled is not None:
+            state.settled = renamed(state.settled, rename.old, rename.new)
+        self.close([rename.operation], OperationState.FULFILLED, now)
 
     def decide(
         self,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cells.ingress.records import AdmissionRules
@@ -149,14 +149,21 @@ def admission_basis(wanted: Wanted, observed: ObservedNamespace) -> str:
     return _fingerprint([observed.certificate.fingerprint, asdict(rules)])
 
 
+def renamed(spec: NamespaceSpec, old: str, new: str) -> NamespaceSpec:
+    """Return the spec with one search attribute under its other name."""
+    attributes = {
+        new if name == old else name: kind for name, kind in spec.search_attributes.items()
+    }
+    return replace(spec, search_attributes=dict(sorted(attributes.items())))
+
+
 def attributes_before(
     spec: NamespaceSpec, renames: Sequence[Rename]
 ) -> dict[str, SearchAttributeType]:
     """Return the spec's search attributes under the names they have before they are renamed."""
-    former = spec.search_attributes
     for rename in reversed(renames):
-        former = {rename.old if name == rename.new else name: kind for name, kind in former.items()}
-    return former
+        spec = renamed(spec, rename.new, rename.old)
+    return spec.search_attributes
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from controlplane.errors import (
     throttled,
 )
 from provisioning.journal import Journal, is_open
+from provisioning.plan import renamed
 from provisioning.types import (
     CreateNamespace,
     DeleteNamespace,
@@ -132,8 +133,8 @@ def record_change(state: NamespaceState, request: Change, now: datetime) -> None
         case UpdateNamespace(spec=wanted):
             kind, state.spec = OperationKind.UPDATE, wanted
         case RenameSearchAttribute(old=old, new=new):
-            kind, state.spec = OperationKind.RENAME, _renamed(spec, old, new)
-            state.renames = [*state.renames, Rename(old, new)]
+            kind, state.spec = OperationKind.RENAME, renamed(spec, old, new)
+            state.renames = [*state.renames, Rename(request.operation, old, new)]
         case UpdateTags(upsert=upsert, remove=remove):
             kind = OperationKind.TAG
             kept = {tag: value for tag, value in state.tags.items() if tag not in remove}
@@ -234,10 +235,3 @@ def _check_revocation(state: NamespaceState, serial: str, revoked: bool) -> None
             f"{MOST_REVOKED} certificates of namespace {state.id} are revoked already: replace "
             "the CA that issued them, then take the revocations back"
         )
-
-
-def _renamed(spec: NamespaceSpec, old: str, new: str) -> NamespaceSpec:
-    attributes = {
-        new if name == old else name: kind for name, kind in spec.search_attributes.items()
-    }
-    return replace(spec, search_attributes=dict(sorted(attributes.items())))

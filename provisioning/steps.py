@@ -11,7 +11,6 @@ from cells.placement import Placement
 from provisioning import plan
 from provisioning.activities import (
     Admit,
-    FieldRename,
     IssueCertificate,
     IssueClientCertificateFor,
     Observation,
@@ -19,8 +18,10 @@ from provisioning.activities import (
     Prove,
     ProvisioningActivities,
     Register,
+    RenameAttribute,
     WriteDatabase,
 )
+from provisioning.journal import Journal
 from provisioning.plan import Wanted
 from provisioning.ports import Incarnation
 from provisioning.types import (
@@ -46,6 +47,9 @@ PATIENT = ActivityConfig(
     # So that an undo never overtakes what it undoes.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+PATIENTLY_TAKEN = frozenset({Step.SELECT_CELL, Step.PROVE})
+"""The steps that are taken by such activities, the first of them after a quick one; undoing a step
+always is."""
 # What takes milliseconds runs within the workflow task: several steps cost the engine one task.
 # A worker that dies meanwhile leaves the task to another, which repeats them.
 QUICK = LocalActivityConfig(
@@ -162,21 +166,22 @@ async def _register(target: Incarnation, wanted: Wanted, state: NamespaceState) 
     A renaming waits until the history says in which field the attribute lies: by the field a
     repeated one knows what the first has done, when nothing is left under the old name.
     """
-    registered = state.observed.registration
-    fields = {} if registered is None else registered.fields
-    left = wanted.renames
-    rename = None
-    if left and left[0].old in fields:
-        rename = FieldRename(fields[left[0].old], left[0].old, left[0].new)
+    registered, left = state.observed.registration, wanted.renames
+    if registered is not None and left and left[0].old in registered.fields:
+        rename = left[0]
+        await workflow.execute_local_activity_method(
+            ProvisioningActivities.rename_attribute,
+            RenameAttribute(target, registered.fields[rename.old], rename.old, rename.new),
+            **QUICK,
+        )
+        Journal(state).note_renamed(rename, workflow.now())
         left = left[1:]
     registration = await workflow.execute_local_activity_method(
         ProvisioningActivities.register,
-        Register(target, wanted.spec.retention, plan.attributes_before(wanted.spec, left), rename),
+        Register(target, wanted.spec.retention, plan.attributes_before(wanted.spec, left)),
         **QUICK,
     )
     state.observed = replace(state.observed, registration=registration)
-    if rename is not None:
-        state.renames = state.renames[1:]
 
 
 async def undo(step: Step, target: Incarnation) -> None:

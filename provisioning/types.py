@@ -281,6 +281,7 @@ class NamespaceCondition(StrEnum):
 class Rename:
     """A search attribute that is to be called otherwise."""
 
+    operation: str
     old: str
     new: str
 

@@ -1,54 +1,34 @@
 """The life of one namespace."""
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from functools import partial
-from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
-from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+from temporalio.exceptions import ActivityError, FailureError
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
-from cells.placement import explain_refusal, without
-from cells.types import Release, Reserve
-from cells.workflow import CellWorkflow
-from controlplane.errors import ErrorType, no_capacity, not_found
-from controlplane.ids import cell_workflow_id
-from provisioning import journal, plan, requests, steps
-from provisioning.journal import Failure, Journal
+from provisioning import capacity, plan, requests, steps
+from provisioning.failures import is_permanent, message_of
+from provisioning.journal import Failure
 from provisioning.ports import Incarnation
+from provisioning.rounds import run_round
 from provisioning.types import (
-    DEMAND,
-    CreateNamespace,
     DecisionKind,
-    DeleteNamespace,
-    InspectNamespace,
-    IssueClientCertificate,
     NamespaceLife,
     NamespaceSpec,
     NamespaceState,
-    NamespaceView,
     OperationKind,
     OperationState,
-    RenameSearchAttribute,
-    RevokeCertificate,
-    SetRequestLimit,
     Step,
     StepState,
-    UpdateNamespace,
-    UpdateTags,
 )
+from provisioning.updates import NamespaceUpdates
 
 ROUNDS_UNTIL_GIVING_UP = 8
 """How often a creation comes round after a failed step before it is undone: about 2 minutes."""
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
-PROGRESS_AFTER = timedelta(milliseconds=500)
-"""How long steps may take before how far they are is published."""
 RESYNC_EVERY = timedelta(hours=1)
 
 REPLACING = (OperationKind.UPDATE, OperationKind.RENAME)
@@ -68,7 +48,7 @@ STEP_BY_STEP = (*BROUGHT_ABOUT, OperationKind.INSPECT, OperationKind.DELETE)
 
 
 @workflow.defn
-class NamespaceWorkflow:
+class NamespaceWorkflow(NamespaceUpdates):
     """Keeps one namespace as wanted for as long as it exists.
 
     Handlers only record what is wanted; `run` is the one place that acts on it. Creation, renewal,
@@ -77,8 +57,7 @@ class NamespaceWorkflow:
 
     @workflow.init
     def __init__(self, state: NamespaceState) -> None:
-        self._state = state
-        self._journal = Journal(state)
+        super().__init__(state)
         self._published_revision = 0
         self._tried_generation = 0
         self._seen_generation = 0
@@ -103,104 +82,6 @@ class NamespaceWorkflow:
                     initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
                 )
         await workflow.wait_condition(workflow.all_handlers_finished)
-
-    # What it can be asked: `provisioning.requests` says what it agrees to.
-
-    @workflow.update
-    def create(self, request: CreateNamespace) -> NamespaceView:
-        """Record that the namespace is wanted. The same operation again changes nothing."""
-        if not self._journal.knows(request.operation):
-            uid = str(workflow.uuid4())
-            requests.record_create(self._state, request, uid, workflow.now())
-        return self.describe()
-
-    @create.validator
-    def _check_create(self, request: CreateNamespace) -> None:
-        requests.check_create(self._state, request)
-
-    @workflow.update
-    def update(self, request: UpdateNamespace) -> NamespaceView:
-        """Record that another spec is wanted."""
-        return self._changed(request)
-
-    @update.validator
-    def _check_update(self, request: UpdateNamespace) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def rename_search_attribute(self, request: RenameSearchAttribute) -> NamespaceView:
-        """Record that a search attribute is to be called otherwise."""
-        return self._changed(request)
-
-    @rename_search_attribute.validator
-    def _check_rename(self, request: RenameSearchAttribute) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def tag(self, request: UpdateTags) -> NamespaceView:
-        """Record other tags."""
-        return self._changed(request)
-
-    @tag.validator
-    def _check_tag(self, request: UpdateTags) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def set_request_limit(self, request: SetRequestLimit) -> NamespaceView:
-        """Record how many requests a second the ingress is to let through."""
-        return self._changed(request)
-
-    @set_request_limit.validator
-    def _check_request_limit(self, request: SetRequestLimit) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def revoke(self, request: RevokeCertificate) -> NamespaceView:
-        """Record that a client certificate is refused from now on, or no longer."""
-        return self._changed(request)
-
-    @revoke.validator
-    def _check_revoke(self, request: RevokeCertificate) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def issue(self, request: IssueClientCertificate) -> NamespaceView:
-        """Record that the managed CA is to sign a client's certificate."""
-        return self._changed(request)
-
-    @issue.validator
-    def _check_issue(self, request: IssueClientCertificate) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def inspect(self, request: InspectNamespace) -> NamespaceView:
-        """Record that somebody wants the world looked at now."""
-        return self._changed(request)
-
-    @inspect.validator
-    def _check_inspect(self, request: InspectNamespace) -> None:
-        requests.check_change(self._state, request)
-
-    @workflow.update
-    def delete(self, request: DeleteNamespace) -> NamespaceView:
-        """Record that the namespace is no longer wanted."""
-        requests.record_delete(self._state, request, workflow.now())
-        return self.describe()
-
-    @delete.validator
-    def _check_delete(self, request: DeleteNamespace) -> None:
-        requests.check_delete(self._state, request)
-
-    def _changed(self, request: requests.Change) -> NamespaceView:
-        requests.record_change(self._state, request, workflow.now())
-        return self.describe()
-
-    @workflow.query
-    def describe(self) -> NamespaceView:
-        state = self._state
-        if state.spec is None or state.created_at is None:
-            raise not_found(f"namespace {state.id} not found")
-        return self._journal.view(state.spec, state.created_at)
 
     # Coming to be, and staying as wanted.
 
@@ -232,11 +113,11 @@ class NamespaceWorkflow:
         state, now = self._state, workflow.now()
         state.failed_rounds += 1
         self._journal.report_failure(failures, now)
-        is_permanent = any(failure.is_permanent for failure in failures)
+        is_hopeless = any(failure.is_permanent for failure in failures)
         if state.life == NamespaceLife.ACTIVATING:
-            if is_permanent or state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP:
+            if is_hopeless or state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP:
                 self._give_up(failures)
-        elif is_permanent and (replacing := self._journal.open_operations(*REPLACING)):
+        elif is_hopeless and (replacing := self._journal.open_operations(*REPLACING)):
             self._take_back(replacing, failures)
 
     def _give_up(self, failures: Sequence[Failure]) -> None:
@@ -268,7 +149,7 @@ class NamespaceWorkflow:
     async def _take(self, step: Step) -> None:
         state, before = self._state, self._state.observed
         if step == Step.SELECT_CELL:
-            await self._select_cell(self._spec())
+            await capacity.select_cell(state, self._journal)
             return
         await steps.take(step, self._target(), self._wanted(), state)
         if step == Step.ISSUE_CERTIFICATE and before.certificate and state.observed.certificate:
@@ -290,42 +171,13 @@ class NamespaceWorkflow:
                 after=state.observed.database.login,
             )
 
-    async def _select_cell(self, spec: NamespaceSpec) -> None:
-        """Hold capacity in the best cell that still has it."""
-        state = self._state
-        placement = await steps.choose_cell(spec.region)
-        while placement.cell is not None:
-            if placement.cell not in state.asked_cells:
-                state.asked_cells.append(placement.cell)
-            try:
-                target = Incarnation(state.id, state.uid, placement.cell)
-                await steps.reserve_cell(target)
-            except FailureError as error:
-                cause = _cause(error)
-                if not (
-                    isinstance(cause, ApplicationError) and cause.type == ErrorType.NO_CAPACITY
-                ):
-                    raise
-                placement = without(placement, placement.cell, cause.message)
-            else:
-                state.observed = replace(state.observed, placement=placement)
-                self._journal.decide(
-                    DecisionKind.PLACED,
-                    f"of {len(placement.verdicts)} cells",
-                    workflow.now(),
-                    operation=self._journal.open_operations(OperationKind.CREATE)[0],
-                    after=target.cell,
-                )
-                return
-        raise no_capacity(explain_refusal(placement))
-
     async def _settle(self) -> None:
         """Everything is as wanted: say so, once."""
         state, now = self._state, workflow.now()
         confirmed = None
         if state.life == NamespaceLife.ACTIVATING:
             # Side by side with the publication: sent is enough, the engine delivers it.
-            confirmed = asyncio.create_task(self._confirm_cell())
+            confirmed = asyncio.create_task(capacity.confirm(state, self._target()))
         state.life = NamespaceLife.ACTIVE
         state.settled = state.spec
         state.failed_rounds = 0
@@ -350,22 +202,15 @@ class NamespaceWorkflow:
             try:
                 await steps.issue_client_certificate(self._target(), request)
             except FailureError as error:
-                if not _is_permanent(error):
+                if not is_permanent(error):
                     state.failed_rounds += 1
                     return
-                outcome, reason = OperationState.FAILED, _message(error)
+                outcome, reason = OperationState.FAILED, message_of(error)
             else:
                 outcome, reason = OperationState.FULFILLED, ""
             state.signing_requests = state.signing_requests[1:]
             self._journal.close([request.operation], outcome, workflow.now(), reason)
         await self._publish()
-
-    async def _confirm_cell(self) -> None:
-        """Keep the capacity held in the cell chosen, and none in cells asked before it."""
-        state, target = self._state, self._target()
-        await _signal_cell(target.cell, CellWorkflow.confirm, Reserve(state.id, state.uid, DEMAND))
-        await self._release_cells(cell for cell in state.asked_cells if cell != target.cell)
-        state.asked_cells = [target.cell]
 
     def _should_look(self) -> bool:
         """Return whether a look at the world is due, or was asked for since the last one."""
@@ -385,7 +230,7 @@ class NamespaceWorkflow:
         try:
             observation = await steps.observe(self._target(), self._wanted())
         except ActivityError as error:
-            self._journal.report_blindness(_message(error), workflow.now())
+            self._journal.report_blindness(message_of(error), workflow.now())
             # What nobody waits for is looked at next time.
             return not self._journal.open_operations(OperationKind.INSPECT)
         self._seen_generation = generation
@@ -441,8 +286,7 @@ class NamespaceWorkflow:
     async def _undo(self, step: Step) -> None:
         state = self._state
         if step == Step.SELECT_CELL:
-            await self._release_cells(state.asked_cells)
-            state.asked_cells = []
+            await capacity.release(state)
         elif state.observed.placement is not None:
             await steps.undo(step, self._target())
 
@@ -455,13 +299,6 @@ class NamespaceWorkflow:
         except ActivityError:
             return (Step.WRITE_DATABASE,)
 
-    async def _release_cells(self, cells: Iterable[str]) -> None:
-        for cell in cells:
-            release = Release(self._state.id, self._state.uid)
-            await _signal_cell(cell, CellWorkflow.release, release)
-
-    # One round of steps, taken or undone side by side.
-
     async def _round(
         self,
         due: Sequence[Step],
@@ -470,56 +307,16 @@ class NamespaceWorkflow:
         action: Callable[[Step], Awaitable[None]],
     ) -> list[Failure]:
         """Run `action` on each step and return what failed; a deletion cuts the taking short."""
-        operations = self._journal.open_operations(*STEP_BY_STEP)
-        for step in due:
-            self._journal.note(
-                operations, partial(journal.began, step=step, state=during, now=workflow.now())
-            )
-        self._journal.touch()
-        attempts = [
-            asyncio.create_task(self._attempt(operations, step, after, action)) for step in due
-        ]
-
-        def is_over() -> bool:
-            return all(attempt.done() for attempt in attempts) or (
-                during == StepState.RUNNING and self._is_unwanted()
-            )
-
-        try:
-            await workflow.wait_condition(is_over, timeout=PROGRESS_AFTER)
-        except TimeoutError:
-            # Only now is there somebody who wonders: a publication a step would be half the work.
-            publication = asyncio.create_task(self._publish())
-            await workflow.wait_condition(is_over)
-            await publication
-        for attempt in attempts:
-            attempt.cancel()
-        failures = await asyncio.gather(*attempts)
-        self._journal.touch()
-        return [failure for failure in failures if failure is not None]
-
-    async def _attempt(
-        self,
-        operations: Sequence[str],
-        step: Step,
-        after: StepState,
-        action: Callable[[Step], Awaitable[None]],
-    ) -> Failure | None:
-        state, failure = after, None
-        try:
-            await action(step)
-        except FailureError as error:
-            failure = Failure(step, _message(error), _is_permanent(error))
-            state = StepState.FAILED
-        except asyncio.CancelledError:
-            failure = Failure(step, "cut short", is_permanent=False)
-            state = StepState.FAILED
-        message = "" if failure is None else failure.message
-        self._journal.note(
-            operations,
-            partial(journal.ended, step=step, state=state, now=workflow.now(), message=message),
+        is_quick = during == StepState.RUNNING and not steps.PATIENTLY_TAKEN.intersection(due)
+        return await run_round(
+            self._journal,
+            self._journal.open_operations(*STEP_BY_STEP),
+            due,
+            (during, after),
+            action,
+            is_cut_short=lambda: during == StepState.RUNNING and self._is_unwanted(),
+            show_progress=None if is_quick else self._publish,
         )
-        return failure
 
     # Waiting and rolling over.
 
@@ -579,35 +376,3 @@ class NamespaceWorkflow:
             await steps.publish(view)
             self._published_revision = view.revision
             self._journal.forget_published(view)
-
-
-Request = TypeVar("Request")
-
-
-async def _signal_cell(
-    cell: str, signal: Callable[[CellWorkflow, Request], None], request: Request
-) -> None:
-    handle = workflow.get_external_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
-    # A cell that is gone holds nothing.
-    with contextlib.suppress(ApplicationError):
-        await handle.signal(signal, request)
-
-
-def _cause(error: FailureError) -> BaseException:
-    """Return what went wrong: an activity's failure arrives wrapped, a local activity's bare."""
-    return error.cause or error if isinstance(error, ActivityError) else error
-
-
-def _is_permanent(error: FailureError) -> bool:
-    cause = _cause(error)
-    return isinstance(cause, ApplicationError) and cause.non_retryable
-
-
-def _message(error: FailureError) -> str:
-    match _cause(error):
-        case ApplicationError() as cause:
-            return cause.message
-        case TemporalTimeoutError():
-            return "no worker finished it in time"
-        case cause:
-            return str(cause)

@@ -15,13 +15,8 @@ from pathlib import Path
 
 from cells.ingress.descriptors import descriptor_set
 from cells.ingress.durable_file import replace_file
-from cells.ingress.http_filters import TYPE, Json, http_filters
-from cells.ingress.policies import (
-    AUTHORITY_HEADER,
-    CERTIFICATE_HEADER,
-    WHY_DENIED,
-    denied_by,
-)
+from cells.ingress.http_filters import TYPE, Json, http_filters, local_replies
+from cells.ingress.policies import AUTHORITY_HEADER, CERTIFICATE_HEADER
 from cells.ingress.records import LONGEST_CONNECTION
 
 _GATEKEEPER = "gatekeeper"
@@ -45,8 +40,10 @@ class ConnectionLimits:
     """How long a client may keep a connection."""
 
     age: timedelta = timedelta(hours=1)
-    """How long a revoked client can keep a connection that it already has. Then the connection is
-    drained: new requests go to a new connection, while open ones, long polls too, finish."""
+    """How long a client can keep a connection that it would not get any more: because its
+    certificate has expired, or no certificate filter matches it now. (What is revoked is refused at
+    once: `policies`.) Then the connection is drained: new requests go to a new connection, while
+    open ones, long polls too, finish."""
     idle: timedelta = timedelta(minutes=5)
     """How long without a request. The gatekeeper is asked when a client first says something, so
     this is also how long somebody unknown can hold a connection by saying nothing."""
@@ -228,7 +225,7 @@ def _http(config: IngressConfig) -> Json:
             "stream_idle_timeout": "0s",
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
-            "local_reply_config": _local_replies(),
+            "local_reply_config": local_replies(),
             "route_config": {
                 # What the ingress alone needs to know ends here; an API key above all.
                 "request_headers_to_remove": [
@@ -256,28 +253,6 @@ def _http(config: IngressConfig) -> Json:
             },
             "http_filters": http_filters(config.descriptor_file, _KEY_CHECKS),
         },
-    }
-
-
-def _local_replies() -> Json:
-    """Say why in words, where Envoy's filter says no more than that access is denied."""
-    return {
-        "mappers": [
-            {
-                "filter": {
-                    "extension_filter": {
-                        "name": "denied_by",
-                        "typed_config": {
-                            "@type": TYPE
-                            + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                            "expression": f"response.code_details == '{denied_by(policy)}'",
-                        },
-                    }
-                },
-                "body": {"inline_string": words},
-            }
-            for policy, words in WHY_DENIED.items()
-        ]
     }
 
 

@@ -11,7 +11,14 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from cells.ingress.descriptors import OPEN_PATHS, SERVICE, namespaced_methods
-from cells.ingress.policies import REQUEST_LIMITS, REVOCATIONS, request_limits, revocations
+from cells.ingress.policies import (
+    REQUEST_LIMITS,
+    REVOCATIONS,
+    WHY_DENIED,
+    denied_by,
+    request_limits,
+    revocations,
+)
 
 Json = dict[str, object]
 
@@ -49,6 +56,28 @@ def http_filters(descriptor_set: Path, gatekeeper: str) -> list[Json]:
             "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
         },
     ]
+
+
+def local_replies() -> Json:
+    """Return what Envoy says where its own filter has no more to say than that access is denied."""
+    return {
+        "mappers": [
+            {
+                "filter": {
+                    "extension_filter": {
+                        "name": "denied_by",
+                        "typed_config": {
+                            "@type": TYPE
+                            + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                            "expression": f"response.code_details == '{denied_by(policy)}'",
+                        },
+                    }
+                },
+                "body": {"inline_string": words},
+            }
+            for policy, words in WHY_DENIED.items()
+        ]
+    }
 
 
 def _lua(name: str, constants: str) -> Json:

@@ -39,7 +39,7 @@ class AdmissionRules:
     revoked_serials: tuple[str, ...] = ()
     """Client certificates refused, sorted: hexadecimal, lower case, no leading zeros."""
     requests_per_second: int = 0
-    """0: no limit."""
+    """Over all connections, with bursts of as many; 0: no limit."""
 
 
 @dataclass(frozen=True)

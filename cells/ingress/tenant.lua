@@ -14,7 +14,9 @@ function envoy_on_request(handle)
   end
   local metadata = handle:streamInfo():dynamicMetadata()
   metadata:set("ingress", "because", admission["because"] or "")
-  if admission["counted_for"] ~= nil then
+  -- An SDK asks for this when it connects and, refused, gives up.
+  local connecting = headers:get(":path") == "/temporal.api.workflowservice.v1.WorkflowService/GetSystemInfo"
+  if admission["counted_for"] ~= nil and not connecting then
     metadata:set("ingress", "counted_for", admission["counted_for"])
   end
   metadata:set("ingress", "credential", admission["credential"])

@@ -80,6 +80,7 @@ def _details(
         shown = redacted(fields_of(answer))
         if isinstance(shown, dict):
             details["answer"] = {k: v for k, v in shown.items() if k != "asyncOperation"}
-    if change is not None:
+    # What a refused call would have changed, it has not.
+    if change is not None and not isinstance(answer, Refusal):
         details |= {"before": redacted(change.before), "after": redacted(change.after)}
     return details

@@ -16,6 +16,7 @@ from controlplane.api.http_callers import http_caller
 from controlplane.api.namespace_routes import NamespaceRoutes
 from controlplane.api.problems import answer_with_problems
 from controlplane.errors import not_found
+from controlplane.identity.permissions import may_see_operation
 from controlplane.identity.types import Principal
 from controlplane.store.queries import ReadModel
 
@@ -53,7 +54,7 @@ def fleet_app(
         """Return the operation, step by step."""
         await calls.admitted(caller, "fleet.operation", None)
         found = await reads.operation(caller.account.id, operation)
-        if found is None:
+        if found is None or not may_see_operation(caller, found.namespace, found.actor):
             raise not_found(f"operation {operation!r} not found")
         return operation_details(found.namespace, found.operation)
 

@@ -23,7 +23,11 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from controlplane.api.fleet_types import NamespaceDetails
 from controlplane.cli.connect_errors import innermost_cause
 from controlplane.cli.connection import Connection, nothing_answers
-from controlplane.cli.failures import CommandFailed
+from controlplane.cli.failures import (
+    CommandFailed,
+    NothingToChange,
+    says_nothing_to_change,
+)
 from controlplane.cli.fleet_api import FleetApi, open_fleet_api
 
 PAGE_SIZE = 1000
@@ -183,16 +187,22 @@ async def connect(connection: Connection) -> AsyncIterator[Api]:
 
 
 @contextmanager
-def repeatable(operation: str) -> Iterator[None]:
-    """Say how to repeat a request whose answer did not come, without doing it twice."""
+def repeatable(operation: str, *also: str) -> Iterator[None]:
+    """Say how to repeat a request whose answer did not come, without doing it twice.
+
+    `also` are options without which it would not be the same request. Raise NothingToChange where
+    the API says that everything is so already.
+    """
     try:
         yield
     except RPCError as error:
+        if says_nothing_to_change(error.message):
+            raise NothingToChange(error.message) from error
         if error.status not in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED):
             raise
         raise CommandFailed(
             f"whether the request was accepted is not known: {error.message}. "
-            f"Repeat it with --operation-id {operation}, and it is done once"
+            f"Repeat it with {' '.join(['--operation-id', operation, *also])}, and it is done once"
         ) from error
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateApiKeyRequest,
-    CreateApiKeyResponse,
     DeleteApiKeyRequest,
     GetApiKeyRequest,
     GetApiKeysRequest,
@@ -20,8 +19,10 @@ from temporalio.api.cloud.identity.v1 import ApiKey, ApiKeySpec, OwnerType
 from controlplane.cli.api import PAGE_SIZE, Api, repeatable
 from controlplane.cli.command import command, example, group
 from controlplane.cli.completion import complete_api_key, complete_service_account
-from controlplane.cli.failures import CommandFailed, UsageError
+from controlplane.cli.failures import NothingToChange, UsageError
 from controlplane.cli.following import conclude
+from controlplane.cli.machines import find_service_account
+from controlplane.cli.new_key import hand_over
 from controlplane.cli.options import ApiOptions, ChangeOptions, YesOption, confirm
 from controlplane.cli.output import (
     OutputFormat,
@@ -33,8 +34,6 @@ from controlplane.cli.output import (
     results,
     table,
 )
-from controlplane.cli.service_accounts import find_service_account
-from controlplane.secrets import private_file
 
 app = group("Create, list, disable and delete API keys.")
 
@@ -67,6 +66,10 @@ async def create(
     expires_in_days: Annotated[
         int, typer.Option(min=1, metavar="DAYS", help="How long it is valid.")
     ] = 90,
+    expires_at: Annotated[
+        datetime | None,
+        typer.Option(help="Until when, instead, in local time.", show_default=False),
+    ] = None,
     description: Annotated[str, typer.Option(help="What it is for.", show_default=False)] = "",
     out: Annotated[
         Path | None,
@@ -93,12 +96,13 @@ async def create(
         spec = ApiKeySpec(
             owner_id=owner, owner_type=owner_type, display_name=name, description=description
         )
-        spec.expiry_time.FromDatetime(datetime.now(UTC) + timedelta(days=expires_in_days))
+        expiry = _expiry(expires_at, expires_in_days)
+        spec.expiry_time.FromDatetime(expiry)
         request = CreateApiKeyRequest(spec=spec, async_operation_id=operation)
-        with repeatable(operation):
+        with repeatable(operation, "--expires-at", f"{expiry:%Y-%m-%dT%H:%M:%S}"):
             created = await opened.cloud.cloud_service.create_api_key(request, retry=True)
         # Whatever happens next: it cannot be had again.
-        _hand_over(created, out, output)
+        hand_over(created, out, output)
         await conclude(opened, created.async_operation, change)
 
 
@@ -213,6 +217,13 @@ async def delete(
         print_message(ended)
 
 
+def _expiry(at: datetime | None, days: int) -> datetime:
+    """Return when the key expires, in local time and to the second: as it can be said again."""
+    if at is not None:
+        return at.astimezone()
+    return datetime.now().astimezone().replace(microsecond=0) + timedelta(days=days)
+
+
 async def _owner(api: Api, service_account: str | None) -> tuple[str, OwnerType.ValueType]:
     """Return whom the key is to speak for: the service account, or else the caller."""
     if service_account is not None:
@@ -224,38 +235,6 @@ async def _owner(api: Api, service_account: str | None) -> tuple[str, OwnerType.
     if caller.HasField("service_account"):
         return caller.service_account.id, OwnerType.OWNER_TYPE_SERVICE_ACCOUNT
     return caller.user.id, OwnerType.OWNER_TYPE_USER
-
-
-def _hand_over(created: CreateApiKeyResponse, out: Path | None, output: OutputFormat) -> None:
-    if not created.token:
-        notes().print(
-            f"Key {created.key_id} was created by an earlier request under this operation id, "
-            "and shown then. If nobody has it, delete it and create another.",
-            markup=False,
-        )
-    elif out is not None:
-        try:
-            written = private_file.create(out, f"{created.token}\n".encode())
-        except OSError as error:
-            raise _lost(created, f"cannot write {out}: {error.strerror}") from error
-        if not written:
-            raise _lost(created, f"{out} exists")
-        created.ClearField("token")
-        notes().print(f"The key is in {out}; keep it to yourself.", markup=False)
-    if output is OutputFormat.JSON:
-        print_message(created)
-    elif created.token:
-        typer.echo(created.token)
-        notes().print(f"This is key {created.key_id}; it is shown this once.", markup=False)
-    else:
-        typer.echo(created.key_id)
-
-
-def _lost(created: CreateApiKeyResponse, why: str) -> CommandFailed:
-    return CommandFailed(
-        f"{why}, and so nobody has the key that was created: delete it with "
-        f"`controlplane apikey delete {created.key_id}`, then create another"
-    )
 
 
 async def _keys(api: Api, owner: str) -> list[ApiKey]:
@@ -282,8 +261,7 @@ async def _set_disabled(
     async with api.connect() as opened:
         found = await _key(opened, key)
         if found.spec.disabled == disabled:
-            notes().print(f"Nothing to change: key {key} is {_state(found)}.", markup=False)
-            return
+            raise NothingToChange(f"nothing to change: key {key} is {_state(found)}")
         found.spec.disabled = disabled
         request = UpdateApiKeyRequest(
             key_id=key,

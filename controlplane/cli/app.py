@@ -21,7 +21,7 @@ from typer.main import get_command
 from controlplane.cli import demo, fleet, services
 
 # The module of each group or command, which calls its Typer `app`, and what help says of it.
-_IMPORTED_LATE = {
+IMPORTED_LATE = {
     "namespace": ("controlplane.cli.namespace.app", "Create, change, inspect, delete namespaces."),
     "operation": ("controlplane.cli.operations", "Look at operations and watch them."),
     "region": ("controlplane.cli.regions", "Show where namespaces can be."),
@@ -42,12 +42,12 @@ class Shell(StrEnum):
 
 
 class LateImports(TyperGroup):
-    """Knows the groups of `_IMPORTED_LATE` by name, and imports one when it is called."""
+    """Knows the groups of `IMPORTED_LATE` by name, and imports one when it is called."""
 
     def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # Click's, vendored.
         name, command, rest = super().resolve_command(ctx, args)
-        if name in _IMPORTED_LATE:
-            module, _ = _IMPORTED_LATE[name]
+        if name in IMPORTED_LATE:
+            module, _ = IMPORTED_LATE[name]
             command = get_command(import_module(module).app)
             command.name = name
         return name, command, rest
@@ -73,7 +73,7 @@ def build() -> typer.Typer:
     app.callback()(controlplane)
     app.add_typer(demo.app)
     app.add_typer(fleet.app)
-    for name, (_, help_text) in _IMPORTED_LATE.items():
+    for name, (_, help_text) in IMPORTED_LATE.items():
         app.add_typer(typer.Typer(help=help_text), name=name)
     app.add_typer(services.app)
     return app

@@ -1,8 +1,9 @@
 """`controlplane audit`: who asked for what, and what was decided."""
 
 import sys
-from collections.abc import AsyncIterator
-from datetime import datetime
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,13 @@ from controlplane.cli.output import (
     results,
     table,
 )
+from controlplane.store.audit_entries import AuditEntry
 
 app = group("Read and check the audit log.")
 
 STDIN = Path("-")
+USUAL_SPAN = timedelta(days=30)
+_NAMES = ("namespace", "keyId", "serviceAccountId")
 
 SinceOption = Annotated[
     datetime | None,
@@ -46,17 +50,19 @@ async def list_records(
     api: ApiOptions,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """List the latest records of the audit log, oldest first."""
+    """List the latest records of the audit log, of 30 days unless said, oldest first."""
     async with api.connect() as opened:
-        log = opened.fleet.audit_log(_at(since), _at(until))
-        records = [read async for read in _read(log)][-last:]
+        records = deque[ExportedRecord](maxlen=last)
+        begin = since or (until or datetime.now().astimezone()) - USUAL_SPAN
+        async for read in _read(opened.fleet.audit_log(_at(begin), _at(until))):
+            records.append(read)
     if output is OutputFormat.JSON:
-        print_value(records)
+        print_value(list(records))
         return
     if not records:
         notes().print("Nothing is recorded of that time.")
         return
-    rows = table("AT", "WHO", "WHAT", "STATUS", "NAMESPACE", "OPERATION")
+    rows = table("AT", "WHO", "WHAT", "STATUS", "ABOUT", "OPERATION")
     for read in records:
         entry = read.record.entry
         rows.add_row(
@@ -64,7 +70,7 @@ async def list_records(
             entry.actor.name or entry.actor.type,
             entry.what,
             entry.status,
-            str(entry.details.get("namespace") or ""),
+            _about(entry),
             entry.operation,
         )
     results().print(rows)
@@ -143,6 +149,17 @@ async def _read(log: AsyncIterator[str]) -> AsyncIterator[ExportedRecord]:
             yield read_line(line)
         except Broken as broken:
             raise CommandFailed(f"a line of the audit log {broken}: {line[:200]}") from broken
+
+
+def _about(entry: AuditEntry) -> str:
+    """Return what the entry is about: as its namespace, or as request or answer name it."""
+    said = [entry.details, entry.details.get("answer"), entry.details.get("request")]
+    for fields in said:
+        for name in _NAMES:
+            found = fields.get(name) if isinstance(fields, Mapping) else None
+            if isinstance(found, str) and found:
+                return found
+    return ""
 
 
 def _lines(file: Path) -> list[str]:

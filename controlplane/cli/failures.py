@@ -7,6 +7,7 @@ import typer
 
 from controlplane.cli.output import notes
 
+DONE = 0
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
@@ -25,11 +26,27 @@ class UsageError(CommandFailed):
     exit_code = USAGE
 
 
+class NothingToChange(CommandFailed):
+    """Everything is as it was asked for already: said, and a success."""
+
+    exit_code = DONE
+
+
+def says_nothing_to_change(refusal: str) -> bool:
+    """Return whether the API refused a change because nothing would change.
+
+    Its clients know this by the words alone (Terraform's provider and Temporal's CLIs do).
+    """
+    return "nothing to change" in refusal
+
+
 @contextmanager
 def readable_failures() -> Iterator[None]:
     """Turn a failure into a message on stderr and the exit code that goes with it."""
     try:
         yield
+    except NothingToChange as nothing:
+        notes().print(f"{str(nothing)[:1].upper()}{str(nothing)[1:]}", markup=False)
     except CommandFailed as failure:
         notes().print("[bold red]Error:[/]", end=" ")
         notes().print(str(failure), markup=False)

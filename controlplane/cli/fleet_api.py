@@ -20,7 +20,11 @@ from controlplane.api.fleet_types import (
     Problem,
 )
 from controlplane.cli.connection import Connection, nothing_answers
-from controlplane.cli.failures import CommandFailed
+from controlplane.cli.failures import (
+    CommandFailed,
+    NothingToChange,
+    says_nothing_to_change,
+)
 from controlplane.identity.limits import AccountLimits
 
 T = TypeVar("T")
@@ -135,7 +139,10 @@ class FleetApi:
         """Ask for a change; asked for again under the same operation id, it is made once."""
         named = {"operation_id": operation}
         try:
-            answer = await self._send(method, path, params=named, json=wanted)
+            if method == "DELETE":  # Which has no body.
+                answer = await self._send(method, path, params=named)
+            else:
+                answer = await self._send(method, path, json={**(wanted or {}), **named})
         except httpx.ConnectError as error:
             raise ApiUnavailable(nothing_answers(str(self.http.base_url))) from error
         except (httpx.TransportError, ApiUnavailable) as error:
@@ -201,7 +208,10 @@ def _check(response: httpx.Response) -> None:
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         raise ApiUnavailable(_explain(response))
     if response.is_error:
-        raise CommandFailed(_explain(response))
+        refusal = _explain(response)
+        if says_nothing_to_change(refusal):
+            raise NothingToChange(refusal)
+        raise CommandFailed(refusal)
 
 
 def _explain(response: httpx.Response) -> str:

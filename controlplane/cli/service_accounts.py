@@ -7,18 +7,18 @@ import typer
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateServiceAccountRequest,
     DeleteServiceAccountRequest,
-    GetServiceAccountsRequest,
     GetServiceAccountsResponse,
     SetServiceAccountNamespaceAccessRequest,
     UpdateServiceAccountRequest,
 )
-from temporalio.api.cloud.identity.v1 import ServiceAccount, ServiceAccountSpec
+from temporalio.api.cloud.identity.v1 import ServiceAccountSpec
 
-from controlplane.cli.api import PAGE_SIZE, Api, repeatable
+from controlplane.cli.api import repeatable
 from controlplane.cli.command import command, example, group
 from controlplane.cli.completion import complete_namespace, complete_service_account
-from controlplane.cli.failures import CommandFailed, UsageError
+from controlplane.cli.failures import NothingToChange, UsageError
 from controlplane.cli.following import conclude
+from controlplane.cli.machines import find_service_account, service_accounts, write_access
 from controlplane.cli.options import ApiOptions, ChangeOptions, YesOption, confirm
 from controlplane.cli.output import (
     OutputFormat,
@@ -35,7 +35,6 @@ from controlplane.cli.roles import (
     ROLES,
     read_accesses,
     read_permission,
-    read_role,
     told,
 )
 
@@ -104,7 +103,7 @@ async def create(
                 spec.namespace_scoped_access.namespace = scope
                 spec.namespace_scoped_access.access.CopyFrom(access)
         else:
-            await _write_access(opened, spec, role or "", namespace or [])
+            await write_access(opened, spec, role or "", namespace or [])
         request = CreateServiceAccountRequest(spec=spec, async_operation_id=operation)
         with repeatable(operation):
             created = await opened.cloud.cloud_service.create_service_account(request, retry=True)
@@ -126,7 +125,7 @@ async def list_service_accounts(
 ) -> None:
     """List the account's service accounts."""
     async with api.connect() as opened:
-        found = await _service_accounts(opened)
+        found = await service_accounts(opened)
     if output is OutputFormat.JSON:
         print_message(GetServiceAccountsResponse(service_account=found))
         return
@@ -198,10 +197,9 @@ async def update(
             found.spec.name = new_name
         if description is not None:
             found.spec.description = description
-        await _write_access(opened, found.spec, role, namespace)
+        await write_access(opened, found.spec, role, namespace)
         if found.spec == before:
-            notes().print(f"Nothing to change: {name} is so already.", markup=False)
-            return
+            raise NothingToChange(f"nothing to change: {name} is so already")
         request = UpdateServiceAccountRequest(
             service_account_id=found.id,
             spec=found.spec,
@@ -291,45 +289,3 @@ async def delete(
         ended = await conclude(opened, answer.async_operation, change)
     if output is OutputFormat.JSON:
         print_message(ended)
-
-
-async def find_service_account(api: Api, name: str) -> ServiceAccount:
-    """Return the service account of this name or id; raise CommandFailed if there is none."""
-    for each in await _service_accounts(api):
-        if name in (each.id, each.spec.name):
-            return each
-    raise CommandFailed(
-        f"there is no service account {name}; `controlplane service-account list` shows them"
-    )
-
-
-async def _service_accounts(api: Api) -> list[ServiceAccount]:
-    found: list[ServiceAccount] = []
-    page_token = ""
-    while True:
-        request = GetServiceAccountsRequest(page_size=PAGE_SIZE, page_token=page_token)
-        page = await api.cloud.cloud_service.get_service_accounts(request, retry=True)
-        found.extend(page.service_account)
-        page_token = page.next_page_token
-        if not page_token:
-            return found
-
-
-async def _write_access(
-    api: Api, spec: ServiceAccountSpec, role: str | None, namespaces: list[str] | None
-) -> None:
-    """Put role and permissions into the spec, where they are said."""
-    if role is None and namespaces is None:
-        return
-    if spec.HasField("namespace_scoped_access"):
-        raise UsageError(
-            f"{spec.name} can only reach {spec.namespace_scoped_access.namespace}: change what it "
-            "may do there with set-access"
-        )
-    if role is not None:
-        spec.access.account_access.ClearField("role_deprecated")
-        spec.access.account_access.role = read_role(role)
-    if namespaces is not None:
-        spec.access.namespace_accesses.clear()
-        for namespace, access in (await read_accesses(api, namespaces)).items():
-            spec.access.namespace_accesses[namespace].CopyFrom(access)

@@ -73,12 +73,15 @@ class ApiKeys:
             # Another process may have rotated the keys a moment ago.
             await self.signer.look_again()
             claims = self.signer.read(token)
+        believed_by = self.signer.ring
         found = await self._principals.get(claims.key)
         if found is None or found[0].account.id != claims.account:
             raise Unauthenticated
         principal, signing_keys = found
-        if await self.signer.follow(signing_keys):
-            self.signer.read(token)  # The key that signed it may have been retired.
+        await self.signer.follow(signing_keys)
+        if self.signer.ring is not believed_by:
+            # The key that signed it may have been retired.
+            self.signer.read(token)
         return principal
 
     async def _read_principals(self, keys: Sequence[str]) -> Mapping[str, tuple[Principal, int]]:

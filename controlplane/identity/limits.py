@@ -2,13 +2,14 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from controlplane.errors import invalid_argument
+from controlplane.store.batching import Batched
 from controlplane.store.pool import Pool
 
 LARGEST_LIMIT = 1_000_000
@@ -16,7 +17,7 @@ FRESH_SECONDS = 3.0
 """How old the limits that a process goes by may be."""
 
 _REMEMBERED_ACCOUNTS = 10_000
-_READ = "SELECT name, value FROM account_limits WHERE account_id = %s"
+_READ = "SELECT account_id, name, value FROM account_limits WHERE account_id = ANY(%s)"
 _SET = """
 INSERT INTO account_limits (account_id, name, value) VALUES (%(account)s, %(name)s, %(value)s)
 ON CONFLICT (account_id, name) DO UPDATE SET value = excluded.value, changed_at = now()
@@ -77,6 +78,8 @@ class AccountLimitsReader:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        # However many calls find them stale, they are read once.
+        self._reads = Batched(self._read)
         self._known: OrderedDict[str, tuple[float, AccountLimits]] = OrderedDict()
 
     async def of(self, account: str) -> AccountLimits:
@@ -84,12 +87,15 @@ class AccountLimitsReader:
         if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
         asked_at = time.monotonic()
-        limits = await read_limits(self._pool, account)
+        limits = await self._reads.get(account) or DEFAULTS
         self._known[account] = (asked_at, limits)
         self._known.move_to_end(account)
         if len(self._known) > _REMEMBERED_ACCOUNTS:
             self._known.popitem(last=False)
         return limits
+
+    async def _read(self, accounts: Sequence[str]) -> Mapping[str, AccountLimits]:
+        return await _read_all(self._pool, accounts)
 
     def forget(self, account: str) -> None:
         """Read the account's limits anew when they are asked for next."""
@@ -98,9 +104,17 @@ class AccountLimitsReader:
 
 async def read_limits(pool: Pool, account: str) -> AccountLimits:
     """Return the account's limits as of now."""
+    return (await _read_all(pool, [account]))[account]
+
+
+async def _read_all(pool: Pool, accounts: Sequence[str]) -> dict[str, AccountLimits]:
+    exceptions: dict[str, dict[str, int]] = {account: {} for account in accounts}
     async with pool.connection() as connection:
-        rows = await (await connection.execute(_READ, (account,))).fetchall()
-    return DEFAULTS.with_exceptions({str(name): int(value) for name, value in rows})
+        for account, name, value in await (
+            await connection.execute(_READ, (list(accounts),))
+        ).fetchall():
+            exceptions[account][name] = value
+    return {account: DEFAULTS.with_exceptions(of) for account, of in exceptions.items()}
 
 
 async def set_limit(pool: Pool, account: str, name: str, value: int | None) -> None:

@@ -1,13 +1,10 @@
 """API keys as their owners and admins manage them: made, described, disabled, ended."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import LiteralString
 from uuid import uuid4
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from controlplane.errors import failed_precondition, invalid_argument, not_found
 from controlplane.identity.access_changes import (
@@ -15,8 +12,8 @@ from controlplane.identity.access_changes import (
     change_once,
     check_version,
     nothing_to_change,
-    open_operation,
 )
+from controlplane.identity.api_key_rows import read_key, read_keys
 from controlplane.identity.keys import LONGEST_LIFETIME
 from controlplane.identity.limits import AccountLimits, AccountLimitsReader
 from controlplane.identity.permissions import KeysInSight
@@ -27,29 +24,6 @@ from controlplane.identity.types import ApiKey, OwnerType
 from controlplane.store.operations import AccessOperation, Claim
 from controlplane.store.pool import Pool
 
-_READ = """
-SELECT k.id, k.owner_id, k.owner_type, k.display_name, k.description, k.disabled, k.expires_at,
-       k.created_at, k.modified_at, k.version, open.id AS operation, open.kind AS operation_kind
-FROM api_keys k
-LEFT JOIN LATERAL (
-    SELECT id, kind FROM operations
-    WHERE account_id = k.account_id AND state = 'IN_PROGRESS' AND access_revision IS NOT NULL
-      AND resource = k.id
-    ORDER BY access_revision DESC LIMIT 1
-) AS open ON true
-WHERE k.account_id = %(account)s AND k.revoked_at IS NULL
-  AND (%(everybodys)s OR k.owner_id = %(self)s OR k.owner_id IN (
-      SELECT id FROM service_accounts
-      WHERE account_id = %(account)s AND scope = ANY(%(scopes)s)))
-"""
-_ONE = _READ + "AND k.id = %(id)s"
-_PAGE = (
-    _READ
-    + """AND k.id > %(after)s AND (%(owner)s = '' OR k.owner_id = %(owner)s)
-  AND (%(owner_type)s::text IS NULL OR k.owner_type = %(owner_type)s)
-ORDER BY k.id LIMIT %(limit)s
-"""
-)
 _OWNER = "SELECT scope FROM principals WHERE account_id = %s AND id = %s AND owner_type = %s"
 _COUNT = """
 SELECT count(*) FROM api_keys
@@ -107,22 +81,6 @@ class MadeKey:
 
 
 @dataclass(frozen=True)
-class _Row:
-    id: str
-    owner_id: str
-    owner_type: str
-    display_name: str
-    description: str
-    disabled: bool
-    expires_at: datetime
-    created_at: datetime
-    modified_at: datetime | None
-    version: int
-    operation: str | None
-    operation_kind: str | None
-
-
-@dataclass(frozen=True)
 class ManagedKeys:
     """What changes counts here from then on; the operation is done once every cell knows."""
 
@@ -133,7 +91,7 @@ class ManagedKeys:
     async def get(self, account: str, key: str, sight: KeysInSight) -> ApiKey | None:
         """Return the key, unless it has ended or is out of sight."""
         async with self.pool.connection() as connection:
-            return await _one(connection, account, key, sight)
+            return await read_key(connection, account, key, sight)
 
     async def page(
         self,
@@ -146,9 +104,16 @@ class ManagedKeys:
         limit: int,
     ) -> list[ApiKey]:
         """Return up to `limit` keys by id, those after `after`; of one owner if it is given."""
-        named = {"owner": owner, "owner_type": owner_type, "after": after, "limit": limit}
         async with self.pool.connection() as connection:
-            return await _read(connection, _PAGE, account, sight, named)
+            return await read_keys(
+                connection,
+                account,
+                sight,
+                owner=owner,
+                owner_type=owner_type,
+                after=after,
+                limit=limit,
+            )
 
     async def create(self, claim: Claim, spec: ApiKeySpec) -> MadeKey:
         """Make a key, once; for the same claim, the same key with a token that is as good."""
@@ -229,39 +194,11 @@ def no_such_key(key: str) -> Exception:
     return not_found(f"API key {key[:100]!r} not found")
 
 
-async def _read(
-    connection: AsyncConnection,
-    query: LiteralString,
-    account: str,
-    sight: KeysInSight,
-    named: Mapping[str, str | int | None],
-) -> list[ApiKey]:
-    cursor = connection.cursor(row_factory=class_row(_Row))
-    await cursor.execute(
-        query,
-        {
-            "account": account,
-            "everybodys": sight.everybodys,
-            "self": sight.owner_id,
-            "scopes": sorted(sight.scopes),
-            **named,
-        },
-    )
-    return [_api_key(row) for row in await cursor.fetchall()]
-
-
-async def _one(
-    connection: AsyncConnection, account: str, key: str, sight: KeysInSight
-) -> ApiKey | None:
-    found = await _read(connection, _ONE, account, sight, {"id": key})
-    return found[0] if found else None
-
-
 async def _current(
     connection: AsyncConnection, account: str, sight: KeysInSight, key: str, version: str
 ) -> ApiKey:
     """Return what is to be changed, if it is in sight and still what the caller read."""
-    current = await _one(connection, account, key, sight)
+    current = await read_key(connection, account, key, sight)
     if current is None:
         raise no_such_key(key)
     check_version(f"API key {key}", version, current.resource_version)
@@ -315,19 +252,3 @@ def _check_unchanged(current: ApiKey, change: ApiKeyChange) -> None:
             f"API key {current.id} expires at {current.expires_at:%Y-%m-%dT%H:%M:%SZ}, which "
             "cannot be changed: create another key"
         )
-
-
-def _api_key(row: _Row) -> ApiKey:
-    return ApiKey(
-        id=row.id,
-        owner_id=row.owner_id,
-        owner_type=OwnerType(row.owner_type),
-        display_name=row.display_name,
-        description=row.description,
-        disabled=row.disabled,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        modified_at=row.modified_at,
-        resource_version=str(row.version),
-        operation=open_operation(row.operation, row.operation_kind),
-    )

@@ -36,6 +36,7 @@ RETURNING taken.cell, taken.account_id
 _TAKE_CELLS = """
 INSERT INTO cell_signing_keys AS taken (cell, fingerprint, due_at)
 SELECT id, '', now() + %(lease)s FROM cells WHERE view->'spec'->>'region' = ANY(%(regions)s)
+ORDER BY id
 ON CONFLICT (cell) DO UPDATE SET due_at = excluded.due_at
 WHERE taken.due_at <= now() AND (taken.fingerprint <> %(fingerprint)s
                                  OR taken.written_at < now() - %(rewrite_after)s)
@@ -81,14 +82,16 @@ _HAS_SIGNING_KEYS = (
 # An account is where its slowest cell is; cells that have left the fleet are not waited for.
 _SETTLE = """
 WITH behind AS (
-    SELECT a.id, least(a.access_revision, min(c.revision)) AS reached
-    FROM accounts a
-    LEFT JOIN (account_cells c JOIN cells ON cells.id = c.cell) ON c.account_id = a.id
-    WHERE a.distributed_revision < a.access_revision
-    GROUP BY a.id
+    SELECT id, access_revision FROM accounts WHERE distributed_revision < access_revision
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), reached AS (
-    UPDATE accounts SET distributed_revision = behind.reached FROM behind
-    WHERE accounts.id = behind.id AND accounts.distributed_revision < behind.reached
+    UPDATE accounts SET distributed_revision = now_at.revision
+    FROM behind CROSS JOIN LATERAL (
+        SELECT least(behind.access_revision, min(c.revision)) AS revision
+        FROM account_cells c JOIN cells ON cells.id = c.cell
+        WHERE c.account_id = behind.id
+    ) AS now_at
+    WHERE accounts.id = behind.id AND accounts.distributed_revision < now_at.revision
     RETURNING accounts.id, accounts.distributed_revision
 )
 UPDATE operations

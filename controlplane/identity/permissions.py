@@ -169,6 +169,15 @@ def authorize_new_key(principal: Principal, owner: User | ServiceAccount | None)
     authorize_key(principal, owner)
 
 
+def may_see_operation(principal: Principal, namespace: str, actor: str | None) -> bool:
+    """Tell whether the caller may know of an operation: its own, or one on what it may know of.
+
+    A namespace that is gone is in nobody's sight any more; who deleted it still learns of the end.
+    """
+    visible = principal.access.visible()
+    return visible is None or actor == principal.owner.id or namespace in visible
+
+
 @dataclass(frozen=True)
 class KeysInSight:
     """The keys that somebody may know of: everybody's, or its own and those of its scopes."""

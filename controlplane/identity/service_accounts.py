@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import LiteralString
 from uuid import uuid4
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from controlplane.errors import (
     already_exists,
@@ -22,11 +19,14 @@ from controlplane.identity.access_changes import (
     check_version,
     has_keys,
     nothing_to_change,
-    open_operation,
 )
 from controlplane.identity.limits import AccountLimitsReader
-from controlplane.identity.principals import access_of
 from controlplane.identity.quota import RAISED_BY
+from controlplane.identity.service_account_rows import (
+    read_assigned,
+    read_service_account,
+    read_service_accounts,
+)
 from controlplane.identity.types import (
     Access,
     Permission,
@@ -35,31 +35,6 @@ from controlplane.identity.types import (
 from controlplane.store.operations import AccessOperation, Claim
 from controlplane.store.pool import Pool
 
-_READ = """
-SELECT s.id, s.name, s.description, s.role, s.scope, s.version, s.created_at, s.modified_at,
-       (SELECT jsonb_object_agg(namespace, permission) FROM namespace_permissions
-        WHERE owner_id = s.id) AS namespaces,
-       open.id AS operation, open.kind AS operation_kind
-FROM service_accounts s
-LEFT JOIN LATERAL (
-    SELECT id, kind FROM operations
-    WHERE account_id = s.account_id AND state = 'IN_PROGRESS' AND access_revision IS NOT NULL
-      AND resource = s.id
-    ORDER BY access_revision DESC LIMIT 1
-) AS open ON true
-WHERE s.account_id = %(account)s
-"""
-_ONE = _READ + "AND s.id = %(id)s"
-_PAGE = _READ + "AND s.id > %(after)s ORDER BY s.id LIMIT %(limit)s"
-_OF_NAMESPACE = (
-    _READ
-    + """AND s.id > %(after)s
-  AND (s.role IN ('owner', 'admin')
-       OR EXISTS (SELECT FROM namespace_permissions
-                  WHERE owner_id = s.id AND namespace = %(namespace)s))
-ORDER BY s.id LIMIT %(limit)s
-"""
-)
 _COUNT = "SELECT count(*) FROM service_accounts WHERE account_id = %s"
 _NAMED = "SELECT id FROM service_accounts WHERE account_id = %s AND name = %s AND id <> %s"
 _INSERT = """
@@ -92,21 +67,6 @@ class ServiceAccountSpec:
 
 
 @dataclass(frozen=True)
-class _Row:
-    id: str
-    name: str
-    description: str
-    role: str
-    scope: str | None
-    version: int
-    created_at: datetime
-    modified_at: datetime | None
-    namespaces: dict[str, str] | None
-    operation: str | None
-    operation_kind: str | None
-
-
-@dataclass(frozen=True)
 class ServiceAccounts:
     """What changes counts here from then on; the operation is done once every cell knows."""
 
@@ -115,20 +75,19 @@ class ServiceAccounts:
 
     async def get(self, account: str, service_account: str) -> ServiceAccount | None:
         async with self.pool.connection() as connection:
-            return await _one(connection, account, service_account)
+            return await read_service_account(connection, account, service_account)
 
     async def page(self, account: str, *, after: str, limit: int) -> list[ServiceAccount]:
         """Return up to `limit` of them by id, those after `after`."""
-        return await self._read(_PAGE, {"account": account, "after": after, "limit": limit})
+        async with self.pool.connection() as connection:
+            return await read_service_accounts(connection, account, after=after, limit=limit)
 
     async def of_namespace(
         self, account: str, namespace: str, *, after: str, limit: int
     ) -> list[ServiceAccount]:
         """Return those that may do anything in the namespace, by id."""
-        return await self._read(
-            _OF_NAMESPACE,
-            {"account": account, "namespace": namespace, "after": after, "limit": limit},
-        )
+        async with self.pool.connection() as connection:
+            return await read_assigned(connection, account, namespace, after=after, limit=limit)
 
     async def create(self, claim: Claim, spec: ServiceAccountSpec) -> tuple[AccessOperation, str]:
         """Return the operation, and the new service account's id."""
@@ -230,33 +189,16 @@ class ServiceAccounts:
         operation, _ = await change_once(self.pool, claim, make)
         return operation
 
-    async def _read(
-        self, query: LiteralString, named: Mapping[str, str | int]
-    ) -> list[ServiceAccount]:
-        async with self.pool.connection() as connection:
-            cursor = connection.cursor(row_factory=class_row(_Row))
-            await cursor.execute(query, named)
-            return [_service_account(row) for row in await cursor.fetchall()]
-
 
 def no_such_service_account(service_account: str) -> Exception:
     return not_found(f"service account {service_account[:100]!r} not found")
-
-
-async def _one(
-    connection: AsyncConnection, account: str, service_account: str
-) -> ServiceAccount | None:
-    cursor = connection.cursor(row_factory=class_row(_Row))
-    await cursor.execute(_ONE, {"account": account, "id": service_account})
-    row = await cursor.fetchone()
-    return None if row is None else _service_account(row)
 
 
 async def _current(
     connection: AsyncConnection, account: str, service_account: str, version: str
 ) -> ServiceAccount:
     """Return what is to be changed, if it is still what the caller read."""
-    current = await _one(connection, account, service_account)
+    current = await read_service_account(connection, account, service_account)
     if current is None:
         raise no_such_service_account(service_account)
     check_version(f"service account {service_account}", version, current.resource_version)
@@ -312,17 +254,3 @@ async def _grant(
 
 def _reach(scope: str | None) -> str:
     return "the whole account" if scope is None else f"namespace {scope}"
-
-
-def _service_account(row: _Row) -> ServiceAccount:
-    return ServiceAccount(
-        id=row.id,
-        name=row.name,
-        description=row.description,
-        access=access_of(row.role, row.namespaces),
-        scope=row.scope,
-        created_at=row.created_at,
-        modified_at=row.modified_at,
-        resource_version=str(row.version),
-        operation=open_operation(row.operation, row.operation_kind),
-    )

@@ -15,9 +15,9 @@ from typing import Self
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cells.ingress.keys import ISSUER
 from controlplane.identity.types import Unauthenticated
 
-ISSUER = "controlplane"
 _ALGORITHM = "ES256"
 _REQUIRED = ["iss", "sub", "account", "iat", "exp"]
 

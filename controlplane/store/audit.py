@@ -4,11 +4,11 @@ Each record holds the hash of the one before it. The table takes new rows only, 
 past that shows in `verify`; so does cutting off its end to whoever kept the last hash.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow
 
 from controlplane.store.audit_entries import (
@@ -168,54 +168,63 @@ async def append_within(
 
     With something new, the account's chain is locked until the transaction ends.
     """
-    if not await _new(connection, account, source, entries):
+    asked = {
+        "account": account,
+        "source": source,
+        "numbers": [entry.number for entry in entries],
+    }
+    if not entries or not await _new(entries, await connection.execute(_KNOWN, asked)):
         return
-    await connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, account))
-    new = await _new(connection, account, source, entries)
-    if not new:
-        return
-    row = await (await connection.execute(_LAST, (account,))).fetchone()
+    # One round trip, but three statements: the latter two see what the lock had us wait for.
+    async with connection.pipeline():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, account))
+        known = await connection.execute(_KNOWN, asked)
+        last = await connection.execute(_LAST, (account,))
+    new = await _new(entries, known)
+    row = await last.fetchone()
     assert row is not None
-    now, sequence, last_emitted_at, last_hash = row
-    previous = FIRST_PREVIOUS if last_hash is None else last_hash.hex()
-    sequence = sequence or 0
-    for entry in new:
-        # Clocks may be set back; the order of the log is that of its times.
-        if last_emitted_at is not None:
-            now = max(now, last_emitted_at + timedelta(microseconds=1))
-        last_emitted_at, sequence = now, sequence + 1
-        record = AuditRecord(sequence, now, previous, entry)
-        text = record.text
-        digest = hash_of(text)
-        previous = digest.hex()
-        await connection.execute(
-            _APPEND,
-            {
-                "account": account,
-                "sequence": sequence,
-                "emitted_at": now,
-                "source": source,
-                "number": entry.number,
-                "entry": text,
-                "hash": digest,
-            },
-        )
+    async with connection.cursor() as cursor:
+        await cursor.executemany(_APPEND, [vars(link) for link in _links(new, *row)])
 
 
-async def _new(
-    connection: AsyncConnection[TupleRow],
-    account: str,
-    source: str,
+async def _new(entries: Sequence[AuditEntry], known: AsyncCursor[TupleRow]) -> list[AuditEntry]:
+    """Return the entries whose numbers are not among those known."""
+    numbers = {row[0] for row in await known.fetchall()}
+    return [entry for entry in entries if entry.number not in numbers]
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A row of the table."""
+
+    account: str
+    sequence: int
+    emitted_at: datetime
+    source: str
+    number: int
+    entry: str
+    hash: bytes
+
+
+def _links(
     entries: Sequence[AuditEntry],
-) -> list[AuditEntry]:
-    if not entries:
-        return []
-    numbers = [entry.number for entry in entries]
-    rows = await connection.execute(
-        _KNOWN, {"account": account, "source": source, "numbers": numbers}
-    )
-    known = {row[0] for row in await rows.fetchall()}
-    return [entry for entry in entries if entry.number not in known]
+    now: datetime,
+    sequence: int | None,
+    emitted_at: datetime | None,
+    digest: bytes | None,
+) -> Iterator[_Link]:
+    """Yield the rows that follow the last one, of which the latter three are told, if any."""
+    sequence = sequence or 0
+    previous = FIRST_PREVIOUS if digest is None else digest.hex()
+    for entry in entries:
+        # Clocks may be set back; the order of the log is that of its times.
+        if emitted_at is not None:
+            now = max(now, emitted_at + timedelta(microseconds=1))
+        emitted_at, sequence = now, sequence + 1
+        text = AuditRecord(sequence, now, previous, entry).text
+        link = _Link(entry.account, sequence, now, entry.source, entry.number, text, hash_of(text))
+        previous = link.hash.hex()
+        yield link
 
 
 @dataclass(frozen=True)

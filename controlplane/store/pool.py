@@ -1,5 +1,7 @@
 """Connections to the control plane's database."""
 
+import select
+
 from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
@@ -41,7 +43,22 @@ async def open_pool_on(conninfo: str) -> Pool:
         timeout=_ACQUIRE_SECONDS,
         kwargs={"autocommit": True},
         # A restarted server leaves dead connections in the pool: find them before a caller does.
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
     )
     await pool.open(wait=True)
     return pool
+
+
+async def _check(connection: AsyncConnection[TupleRow]) -> None:
+    """Raise if the server has closed the connection, without asking it when it is silent.
+
+    An idle connection has nothing to read but its end, or the reason for it.
+    """
+    if _readable(connection.fileno()):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()  # select() knows only the first 1,024 descriptors.
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -45,8 +45,8 @@ CROSS JOIN LATERAL (
 WHERE page.entries IS NOT NULL
 """
 _OPERATIONS = """
-SELECT found.account_id, found.id, coalesce(found.namespace, ''), found.request,
-       found.view::text
+SELECT found.account_id, found.id, coalesce(found.namespace, ''), found.actor,
+       found.request, found.view::text
 FROM unnest(%(accounts)s::text[], %(ids)s::text[]) AS asked (account, id)
 JOIN operations AS found ON found.account_id = asked.account AND found.id = asked.id
 WHERE found.view IS NOT NULL
@@ -64,6 +64,8 @@ class RecordedOperation:
 
     namespace: str
     """Empty for a change of access."""
+    actor: str | None
+    """The id of whoever asked for it; None if that is not known."""
     operation: AnyOperation
     request: bytes | None
     """A serialised `google.protobuf.Any`; None if the request did not come through the API."""
@@ -183,9 +185,9 @@ class ReadModel:
         accounts, ids = zip(*operations, strict=True)
         return {
             (account, operation): RecordedOperation(
-                namespace, ANY_OPERATION.validate_json(view), request
+                namespace, actor, ANY_OPERATION.validate_json(view), request
             )
-            for account, operation, namespace, request, view in await self._rows(
+            for account, operation, namespace, actor, request, view in await self._rows(
                 _OPERATIONS, {"accounts": list(accounts), "ids": list(ids)}
             )
         }

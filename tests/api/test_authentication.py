@@ -15,6 +15,7 @@ from tests.api.running import Metadata, RunningApi, Tenant, bearer
 
 # Every method of the service, those that we do not implement and one that nobody does.
 EVERY_RPC = [*SERVICE.methods_by_name, "NoSuchMethod"]
+# An RPC that has a handler and no row in the table of permissions would be refused to everybody.
 LATER = {
     action
     for action in EVERY_RPC
@@ -98,7 +99,9 @@ async def test_without_a_valid_key_every_method_is_refused_in_the_same_words(
     assert told.startswith("no valid API key: send the header `authorization: Bearer <API key>`")
 
 
-async def test_with_a_key_what_is_not_implemented_says_so_by_name(tenant: Tenant) -> None:
+async def test_what_has_no_row_among_the_permissions_is_not_implemented_and_says_so(
+    tenant: Tenant,
+) -> None:
     for rpc in EVERY_RPC:
         code, told = await code_of(tenant.api, rpc, bearer(tenant.token))
         if rpc not in LATER:

@@ -105,15 +105,16 @@ class Fuzz:
         return written
 
     def fill(self, message: Message, depth: int) -> None:
-        for field in message.DESCRIPTOR.fields:
+        kind: Descriptor = message.DESCRIPTOR  # type: ignore[assignment]  # Of upb: the same.
+        for field in kind.fields:
             if depth > 4 or self.draw.random() < 0.4:
                 continue
-            kind = field.message_type
-            if kind is not None and kind.GetOptions().map_entry:
-                self._fill_map(getattr(message, field.name), kind)
+            held = field.message_type
+            if held is not None and held.GetOptions().map_entry:
+                self._fill_map(getattr(message, field.name), held)
             elif field.is_repeated:
                 self._fill_list(getattr(message, field.name), field, depth)
-            elif kind is not None:
+            elif held is not None:
                 getattr(message, field.name).SetInParent()
                 self.fill(getattr(message, field.name), depth + 1)
             else:

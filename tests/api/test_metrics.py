@@ -125,6 +125,9 @@ async def test_namespaces_are_shown_with_their_expiries_and_conditions(
 
 async def test_an_account_sees_nothing_of_another(api: RunningApi, tenant: Tenant) -> None:
     await tenant.create("orders")
+    shown = namespace_view(f"shown.{tenant.account}", operations=(operation(),))
+    await Projections(api.pool).publish_namespace(shown)
+    assert tenant.account in str(await scrape(tenant))
     stranger = await api.tenant()
 
     told = await scrape(stranger)

@@ -1,10 +1,6 @@
-"""Who may do what: the table row by row, and that every door asks it."""
+"""Who may do what: that every door asks, and what it is told."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
-
-import pytest
+import httpx
 from temporalio.api.cloud.cloudservice.v1 import (
     CreateApiKeyRequest,
     CreateServiceAccountRequest,
@@ -26,24 +22,8 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateServiceAccountRequest,
 )
 from temporalio.api.cloud.identity.v1 import AccountAccess, NamespaceAccess, OwnerType
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCStatusCode
 
-from controlplane.api.calls import SERVICE
-from controlplane.identity.permissions import TABLE, authorize
-from controlplane.identity.types import (
-    Access,
-    Account,
-    ApiKey,
-    Permission,
-    PermissionDenied,
-    Principal,
-    Role,
-    User,
-)
-from controlplane.identity.types import (
-    OwnerType as Owner,
-)
 from tests.api.machines import (
     ADMIN,
     READ,
@@ -55,161 +35,7 @@ from tests.api.machines import (
     machine,
 )
 from tests.api.running import RunningApi, Tenant, create_request
-from tests.api.test_authentication import LATER
 from tests.api.test_namespaces import refused
-
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
-NAMESPACE = "orders.acme1"
-
-EVERYBODY = frozenset(Role)
-OWNERS = frozenset({Role.OWNER})
-ADMINS = frozenset({Role.OWNER, Role.ADMIN})
-DEVELOPERS = ADMINS | {Role.DEVELOPER}
-READERS = DEVELOPERS | {Role.FINANCE_ADMIN, Role.READ}
-
-BY_ROLE: Mapping[str, frozenset[Role]] = {
-    "GetCurrentIdentity": EVERYBODY,
-    "GetAccount": EVERYBODY,
-    "UpdateAccount": ADMINS,
-    "GetRegions": EVERYBODY,
-    "GetRegion": EVERYBODY,
-    "GetAsyncOperation": EVERYBODY,
-    "GetAuditLogs": ADMINS,
-    "GetNamespaces": EVERYBODY,
-    "CreateNamespace": DEVELOPERS,
-    "CreateNamespace.tags": ADMINS,
-    "UpdateNamespaceTags": ADMINS,
-    "GetUsers": READERS,
-    "GetUser": READERS,
-    "GetServiceAccounts": READERS,
-    "GetServiceAccount": READERS,
-    "CreateServiceAccount": EVERYBODY,
-    "UpdateServiceAccount": EVERYBODY,
-    "DeleteServiceAccount": EVERYBODY,
-    "owners.manage": OWNERS,
-    "users.manage": ADMINS,
-    "GetApiKeys": EVERYBODY,
-    "GetApiKey": EVERYBODY,
-    "CreateApiKey": EVERYBODY,
-    "UpdateApiKey": EVERYBODY,
-    "DeleteApiKey": EVERYBODY,
-    "fleet.cells": ADMINS,
-    "fleet.operation": EVERYBODY,
-    "fleet.metrics": READERS | {Role.METRICS_READ},
-    "fleet.account-limits.read": READERS,
-    "fleet.account-limits.write": OWNERS,
-    "fleet.audit.export": ADMINS,
-}
-"""What needs no namespace: the account roles that may do it."""
-
-BY_PERMISSION: Mapping[str, frozenset[Permission]] = {
-    "GetNamespace": frozenset(Permission),
-    "UpdateNamespace": frozenset({Permission.ADMIN}),
-    "DeleteNamespace": frozenset({Permission.ADMIN}),
-    "RenameCustomSearchAttribute": frozenset({Permission.ADMIN}),
-    "FailoverNamespaceRegion": frozenset({Permission.ADMIN}),
-    "AddNamespaceRegion": frozenset({Permission.ADMIN}),
-    "DeleteNamespaceRegion": frozenset({Permission.ADMIN}),
-    "SetServiceAccountNamespaceAccess": frozenset({Permission.ADMIN}),
-    "GetServiceAccountNamespaceAssignments": frozenset(Permission),
-    "service-accounts.manage": frozenset({Permission.ADMIN}),
-    "fleet.namespace": frozenset(Permission),
-    "fleet.inspect": frozenset(Permission),
-    "fleet.request-limit": frozenset({Permission.ADMIN}),
-    "fleet.client-ca": frozenset({Permission.ADMIN}),
-    "fleet.client-certificates.read": frozenset(Permission),
-    "fleet.client-certificates.issue": frozenset({Permission.ADMIN, Permission.WRITE}),
-    "fleet.certificates.revoke": frozenset({Permission.ADMIN}),
-}
-"""What is done to a namespace: the permissions on it that suffice; owners and admins always may."""
-
-
-def caller(role: Role, namespaces: Mapping[str, Permission] | None = None) -> Principal:
-    user = User("u1", "olga@example.com", Access(role, namespaces or {}), NOW)
-    key = ApiKey("k1", "u1", Owner.USER, "laptop", "", False, NOW, NOW, None, "1")
-    return Principal(Account("acme1", "Acme", NOW), user, key)
-
-
-def may(principal: Principal, action: str, namespace: str | None = None) -> bool:
-    try:
-        authorize(principal, action, namespace)
-    except PermissionDenied:
-        return False
-    return True
-
-
-@pytest.mark.parametrize("role", Role, ids=lambda role: role.value or "none")
-@pytest.mark.parametrize("action", BY_ROLE)
-def test_account_roles_decide_what_is_about_no_namespace(action: str, role: Role) -> None:
-    assert may(caller(role, {NAMESPACE: Permission.ADMIN}), action) is (role in BY_ROLE[action])
-
-
-@pytest.mark.parametrize("permission", [*Permission, None])
-@pytest.mark.parametrize("role", Role, ids=lambda role: role.value or "none")
-@pytest.mark.parametrize("action", BY_PERMISSION)
-def test_permissions_decide_what_is_done_to_a_namespace(
-    action: str, role: Role, permission: Permission | None
-) -> None:
-    held = {} if permission is None or role in ADMINS else {NAMESPACE: permission}
-
-    allowed = may(caller(role, held), action, NAMESPACE)
-
-    assert allowed is (role in ADMINS or permission in BY_PERMISSION[action])
-
-
-@pytest.mark.parametrize("action", BY_PERMISSION)
-def test_a_permission_counts_for_its_namespace_alone(action: str) -> None:
-    held = {NAMESPACE: Permission.ADMIN}
-
-    assert not may(caller(Role.DEVELOPER, held), action, "bills.acme1")
-    assert not may(caller(Role.DEVELOPER, held), action, None)
-
-
-@pytest.mark.parametrize("role", Role, ids=lambda role: role.value or "none")
-@pytest.mark.parametrize("action", BY_PERMISSION)
-def test_a_namespace_of_another_account_is_not_there_for_anybody(action: str, role: Role) -> None:
-    with pytest.raises(ApplicationError, match=r"namespace 'orders\.other1' not found"):
-        authorize(caller(role), action, "orders.other1")
-
-
-def test_the_tests_know_every_row_of_the_table() -> None:
-    assert BY_ROLE.keys() | BY_PERMISSION.keys() == TABLE.keys()
-
-
-def test_every_rpc_that_is_implemented_has_a_row() -> None:
-    assert set(SERVICE.methods_by_name) - LATER <= TABLE.keys()
-
-
-def test_what_is_not_in_the_table_nobody_may_do() -> None:
-    assert not may(caller(Role.OWNER), "LaunchRockets")
-
-
-def test_a_refusal_says_what_is_missing_and_who_can_grant_it() -> None:
-    held = caller(Role.DEVELOPER, {NAMESPACE: Permission.WRITE})
-
-    with pytest.raises(PermissionDenied) as refusal:
-        authorize(held, "UpdateNamespace", NAMESPACE)
-
-    assert str(refusal.value) == (
-        "UpdateNamespace takes the permission admin on orders.acme1, or the account role account "
-        "owner or account admin; this key's owner has developer, and write on orders.acme1: an "
-        "account owner or admin can grant that"
-    )
-
-
-def test_what_only_owners_may_do_only_owners_can_grant() -> None:
-    with pytest.raises(PermissionDenied, match="an account owner can grant that"):
-        authorize(caller(Role.ADMIN), "owners.manage", None)
-
-
-def test_a_scoped_service_account_has_no_account_role() -> None:
-    scoped = caller(Role.NONE, {NAMESPACE: Permission.ADMIN})
-
-    assert scoped.access.visible() == {NAMESPACE}
-    assert replace(scoped.access, role=Role.ADMIN).visible() is None
-
-
-# What the API's doors do with it.
 
 DEVELOPER = AccountAccess.ROLE_DEVELOPER
 
@@ -458,6 +284,25 @@ async def test_an_account_learns_nothing_of_another(api: RunningApi, tenant: Ten
     assert [user.id for user in users.users] == [stranger.owner.user]
     keys = await service.get_api_keys(GetApiKeysRequest(owner_id=theirs.id))
     assert not keys.api_keys
+
+
+async def test_one_follows_ones_own_operations_and_those_on_what_one_may_know_of(
+    api: RunningApi, tenant: Tenant
+) -> None:
+    made = await tenant.cloud.cloud_service.create_namespace(create_request("orders"))
+    reader = await machine(tenant, account_wide("reader", DEVELOPER, {made.namespace: READ}))
+    other = await machine(tenant, account_wide("other", DEVELOPER))
+    request = GetAsyncOperationRequest(async_operation_id=made.async_operation.id)
+
+    told = await reader.cloud.cloud_service.get_async_operation(request)
+    assert told.async_operation.id == made.async_operation.id
+    await refused(other.cloud.cloud_service.get_async_operation(request), RPCStatusCode.NOT_FOUND)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(
+            f"http://127.0.0.1:{api.ports.http}/fleet/v1/operations/{made.async_operation.id}",
+            headers={"authorization": f"Bearer {other.token}"},
+        )
+    assert answer.status_code == 404
 
 
 async def test_users_are_told_to_those_who_may_know(tenant: Tenant) -> None:

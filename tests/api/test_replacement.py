@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
 from temporalio.api.cloud.namespace.v1 import MtlsAuthSpec, NamespaceSpec, ReplicaSpec
 from temporalio.exceptions import ApplicationError
 
@@ -61,6 +63,39 @@ def test_what_is_read_and_sent_back_changes_nothing() -> None:
 
     assert again.spec == view.spec
     assert LATER in declaration(again).SerializeToString()
+
+
+MESSAGES = {
+    "lifecycle": b"\x08\x01",
+    "codec_server": b"\x0a\x01x",
+    "high_availability": b"\x08\x01",
+    "capacity_spec": b"\x0a\x00",
+    "fairness": b"\x08\x01",
+    "api_key_auth": b"\x08\x01",
+}
+"""Each with its first field set."""
+
+
+@given(
+    messages=st.dictionaries(st.sampled_from(sorted(MESSAGES)), st.booleans()),
+    version=st.sampled_from([LATEST, ApiVersion(0, 17), ApiVersion(0, 12), ApiVersion(0, 0)]),
+    rules=st.lists(st.text(alphabet="ab", min_size=1), max_size=3),
+    unknown=st.booleans(),
+    bundle=st.sampled_from([b"", CLIENT_CA, b"# ours\n" + CLIENT_CA]),
+)
+def test_whatever_is_read_and_sent_back_changes_nothing(
+    messages: dict[str, bool], version: ApiVersion, rules: list[str], unknown: bool, bundle: bytes
+) -> None:
+    spec = declared("orders")
+    spec.mtls_auth.accepted_client_ca = bundle
+    spec.connectivity_rule_ids.extend(rules)
+    for name, is_set in messages.items():
+        message: Message = getattr(spec, name)
+        message.SetInParent()
+        message.MergeFromString(MESSAGES[name] if is_set else b"")
+    view = made(NamespaceSpec.FromString(spec.SerializeToString() + (LATER if unknown else b"")))
+
+    assert replaced(view, declaration(view), version).spec == view.spec
 
 
 def test_what_is_left_out_is_taken_away() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from http import HTTPStatus
+from typing import Any, TypeAlias
 
 import pytest
 import requests
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import load_all_checks
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 
@@ -47,6 +48,49 @@ async def test_a_namespace_made_and_used_by_commands_alone(
     assert deleted.code == 0, deleted.err
     assert "↩ Withdraw the DNS name" in deleted.err
     assert (await cli("namespace", "get", "by-hand")).code == 1
+
+
+async def test_a_namespace_from_a_file_with_a_managed_ca_and_api_keys(
+    fleet: RunningFleet, tmp_path: Path
+) -> None:
+    cli, file = fleet.cli, tmp_path / "by-file.yaml"
+    file.write_text(
+        "name: by-file\nregion: aws-us-west-2\nmtlsAuth: {enabled: true}\n"
+        "apiKeyAuth: {enabled: true}\ntags: {team: payments}\n"
+    )
+    succeeded(await cli("namespace", "apply", "-f", str(file), "--yes"))
+    key, certificate = str(tmp_path / "worker.key"), str(tmp_path / "worker.pem")
+    made = ("--key-out", key, "--cert-out", certificate)
+    succeeded(await cli("namespace", "cert", "issue", "by-file", *made))
+    token = succeeded(await cli("apikey", "create", "--name", "by-file")).strip()
+    shown = ("--client-cert", certificate, "--client-key", key)
+
+    async def connected(*options: str, **more: str) -> Client:
+        told = await cli("namespace", "connect", "by-file", "-o", "json", *options)
+        variables = {**json.loads(succeeded(told))["environment"], **more}
+        profile = ClientConfigProfile.load(override_env_vars=variables, disable_file=True)
+        return await Client.connect(**profile.to_client_connect_config())
+
+    by_certificate = await connected(*shown)
+    by_key = await connected("--with-api-key", TEMPORAL_API_KEY=token)
+    assert (await by_certificate.count_workflows()).count >= 0
+    assert (await by_key.count_workflows()).count >= 0
+
+    succeeded(await cli("namespace", "cert", "revoke", "by-file", "--cert", certificate))
+    with pytest.raises(RuntimeError, match="revoked"):
+        await connected(*shown)
+    keys = json.loads(succeeded(await cli("apikey", "list", "-o", "json")))["apiKeys"]
+    [used] = [key["id"] for key in keys if key["spec"]["displayName"] == "by-file"]
+    succeeded(await cli("apikey", "delete", used, "--yes"))
+    with pytest.raises(RuntimeError, match="API key"):
+        await connected("--with-api-key", TEMPORAL_API_KEY=token)
+
+    succeeded(await cli("namespace", "update", "by-file", "--retention-days", "45"))
+    file.write_text(succeeded(await cli("namespace", "get", "by-file", "-o", "yaml")))
+    same = await cli("namespace", "apply", "-f", str(file), "--dry-run", "--exit-code")
+    assert "nothing to change" in succeeded(same)
+    assert "is as it was made" in succeeded(await cli("namespace", "diff", "by-file"))
+    succeeded(await cli("namespace", "delete", "by-file", "--yes"))
 
 
 async def test_watching_outlives_the_api_it_began_with(fleet: RunningFleet, tmp_path: Path) -> None:

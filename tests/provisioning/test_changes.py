@@ -168,6 +168,28 @@ async def test_renames_there_and_back_end_where_they_began(entities: Entities) -
     assert entities.world.registered[NAME].fields == fields
 
 
+async def test_a_rename_that_is_done_stays_when_an_update_after_it_is_taken_back(
+    entities: Entities,
+) -> None:
+    await _created(entities)
+    await entities.namespaces.rename_search_attribute(
+        NAME, RenameSearchAttribute("op2", "", "Customer", "Buyer")
+    )
+    await _finished(entities, "op2")
+    entities.world.faults[Step.REGISTER] = [rejected("no longer than that")]
+    buyer = {"Buyer": SearchAttributeType.KEYWORD}
+
+    longer = replace(SPEC, search_attributes=buyer, retention=timedelta(days=90))
+    await entities.namespaces.update(NAME, UpdateNamespace("op3", "", longer))
+    await _finished(entities, "op3")
+    view = await _settled(entities)
+
+    states = {op.id: op.state for op in view.operations}
+    assert (states["op2"], states["op3"]) == (OperationState.FULFILLED, OperationState.FAILED)
+    assert view.spec == replace(SPEC, search_attributes=buyer)
+    assert list(entities.world.registered[NAME].fields) == ["Buyer"]
+
+
 async def test_tags_need_no_step_in_the_world(entities: Entities) -> None:
     await _created(entities)
     entities.world.taken.clear()

@@ -111,17 +111,24 @@ async def test_a_call_that_comes_late_brings_back_nothing_that_was_removed(
     assert await world.databases.observe(successor) == facts
 
 
-async def test_removals_are_forgotten_after_a_day(world: World, target: Incarnation) -> None:
-    await world.databases.remove(target)
-    await query(
-        world.cell.conninfo,
-        "UPDATE removed SET removed_at = now() - interval '25 hours' WHERE uid = %s RETURNING 1",
-        target.uid,
-    )
+async def test_removals_are_forgotten_after_a_day_and_not_before(world: World) -> None:
+    old, recent = incarnation(), incarnation()
+    for target, hours in ((old, "25"), (recent, "23")):
+        await world.databases.remove(target)
+        await query(
+            world.cell.conninfo,
+            "UPDATE removed SET removed_at = now() - make_interval(hours => %s::int)"
+            " WHERE uid = %s RETURNING 1",
+            hours,
+            target.uid,
+        )
 
     await world.databases.remove(incarnation())
 
-    assert not await query(world.cell.conninfo, "SELECT 1 FROM removed WHERE uid = %s", target.uid)
+    known = await query(
+        world.cell.conninfo, "SELECT uid FROM removed WHERE uid IN (%s, %s)", old.uid, recent.uid
+    )
+    assert known == [(recent.uid,)]
 
 
 async def test_a_tenant_sees_its_own_rows_and_no_key(world: World) -> None:

@@ -189,7 +189,7 @@ def test_undoing_reaches_everything_in_reverse(attempted: list[Step]) -> None:
             id="a revocation is enforced",
         ),
         pytest.param(
-            replace(WANTED, renames=(Rename("Customer", "Buyer"),)),
+            replace(WANTED, renames=(Rename("op2", "Customer", "Buyer"),)),
             WHOLE,
             NOW,
             (Step.REGISTER,),
@@ -319,7 +319,7 @@ def test_what_a_tenant_added_itself_is_no_difference() -> None:
 def test_renames_are_traced_back_one_through_another() -> None:
     spec = replace(SPEC, search_attributes={"C": SearchAttributeType.INT})
 
-    former = plan.attributes_before(spec, (Rename("A", "B"), Rename("B", "C")))
+    former = plan.attributes_before(spec, (Rename("op2", "A", "B"), Rename("op3", "B", "C")))
 
     assert former == {"A": SearchAttributeType.INT}
 

@@ -166,7 +166,7 @@ def test_a_rename_keeps_the_version_so_that_who_renamed_can_go_on_with_it() -> N
     both = {"Buyer": SearchAttributeType.KEYWORD, "Customer": SearchAttributeType.KEYWORD}
     ask(state, UpdateNamespace("op3", read, replace(state.spec, search_attributes=both)))
 
-    assert state.renames == [Rename("Customer", "Buyer")]
+    assert state.renames == [Rename("op2", "Customer", "Buyer")]
     assert state.spec.search_attributes == both
 
 

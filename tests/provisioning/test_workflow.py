@@ -272,7 +272,8 @@ async def test_certificates_renew_and_credentials_rotate_by_the_entitys_own_time
             return (
                 seen.proof is not None
                 and seen.admission is not None
-                and seen.certificate == world.issued[NAME][1]
+                and seen.certificate is not None
+                and seen.certificate.fingerprint == world.issued[NAME][1].fingerprint
                 and seen.proof.digest == world.admitted[NAME].digest
             )
 

@@ -45,13 +45,13 @@ async def test_a_question_is_not_answered_by_a_read_that_began_before_it() -> No
     first = asyncio.create_task(batched.get("a"))
     end = await source.begun()
 
-    late = asyncio.gather(batched.get("a"), batched.get("b"))
+    late = [asyncio.create_task(batched.get(key)) for key in ("a", "b")]
     await asyncio.sleep(0)
     end.set()
     (await source.begun()).set()
 
     assert await first == 1
-    assert await late == [2, 2]
+    assert [await each for each in late] == [2, 2]
 
 
 async def test_a_failed_read_fails_those_who_share_it_and_nobody_else() -> None:

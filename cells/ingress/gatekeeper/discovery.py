@@ -69,12 +69,24 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             suppress(asyncio.CancelledError),
         ):
             async with asyncio.TaskGroup() as tasks:
-                telling = tasks.create_task(_tell(envoy, changes, context))
+                telling = tasks.create_task(self._tell(envoy, changes, context))
                 async for request in requests:
                     if (subscriber := envoy.get(request.type_url)) is not None:
                         subscriber.pending |= subscriber.subscriptions.receive(request)
                         changes.add(())
                 telling.cancel()
+
+    async def _tell(
+        self, envoy: Mapping[str, "_Subscriber"], changes: Changes, context: _Context
+    ) -> None:
+        while True:
+            server_names = await changes.take()
+            # Who knows nothing yet must not make Envoy forget what it was told before.
+            if not self._table.loaded:
+                continue
+            for subscriber in envoy.values():
+                for response in subscriber.news(server_names):
+                    await context.write(response)
 
 
 class _Subscriber:
@@ -110,11 +122,3 @@ class _Subscriber:
         return DeltaDiscoveryResponse(
             type_url=type_url, nonce=nonce(name, version), resources=[resource]
         )
-
-
-async def _tell(envoy: Mapping[str, _Subscriber], changes: Changes, context: _Context) -> None:
-    while True:
-        server_names = await changes.take()
-        for subscriber in envoy.values():
-            for response in subscriber.news(server_names):
-                await context.write(response)

@@ -26,7 +26,7 @@ class Withdrawals:
         A record that is simply gone withdraws nothing: whoever deletes a namespace closes it first,
         and a database that lost its rows must not cut every connection of the cell.
         """
-        if new is None:
+        if new is None or (old is None and new.namespace not in self._since):
             return
         before, after = _trusted(old), _trusted(new)
         since = {**self._since.pop(new.namespace, {}), **dict.fromkeys(before, now)}

@@ -1,5 +1,6 @@
 """`controlplane namespace apply`: make namespaces what a file says, and nothing else."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from controlplane.cli.api import Api
 from controlplane.cli.command import command, example, group
-from controlplane.cli.failures import UsageError
+from controlplane.cli.failures import NothingToChange, UsageError
 from controlplane.cli.following import conclude
 from controlplane.cli.namespace.view import show_changes
 from controlplane.cli.options import ApiOptions, WaitOptions, YesOption, confirm
@@ -154,8 +155,11 @@ async def _carry_out(api: Api, plan: Plan, wait: WaitOptions) -> None:
         await _conclude(api, plan, created.async_operation, wait)
         return
     if plan.spec:
-        updated = await api.update_namespace(now, completed(declared.spec, now.spec), str(uuid4()))
-        await _conclude(api, plan, updated, wait)
+        # Two specs may differ for us, and mean the same to the API.
+        with suppress(NothingToChange):
+            spec = completed(declared.spec, now.spec)
+            updated = await api.update_namespace(now, spec, str(uuid4()))
+            await _conclude(api, plan, updated, wait)
     if plan.tags:
         wanted = declared.tags or {}
         upsert = {key: value for key, value in wanted.items() if now.tags.get(key) != value}

@@ -11,9 +11,9 @@ from controlplane.cli.command import command, example, group
 from controlplane.cli.failures import CommandFailed, UsageError
 from controlplane.cli.following import follow, say_how_to_watch
 from controlplane.cli.namespace.signing import (
-    new_request,
     read_request,
     read_serial,
+    request_for,
     serial_of,
 )
 from controlplane.cli.options import ApiOptions, ChangeOptions, NameArgument
@@ -78,7 +78,7 @@ async def issue(
     key_out: Annotated[
         Path | None,
         typer.Option(
-            help="Make a key, and write it to this file for its owner's eyes.",
+            help="File of the key that it is for; made, for its owner's eyes, if there is none.",
             show_default=False,
         ),
     ] = None,
@@ -107,20 +107,16 @@ async def issue(
     The key is made on this machine, by you (--csr) or here (--key-out), and never leaves it.
     """
     if (csr is None) == (key_out is None):
-        raise UsageError("give a signing request with --csr, or have a key made with --key-out")
-    for file in (key_out, cert_out):
-        if file is not None and file.exists():
-            raise UsageError(f"{file} exists: name another file, or move that one away")
+        raise UsageError("give a signing request with --csr, or a file for a key with --key-out")
+    if cert_out is not None and cert_out.exists():
+        raise UsageError(f"{cert_out} exists: name another file, or move that one away")
     async with api.connect() as opened:
         namespace = await opened.namespace_id(name)
         if csr is not None:
             request = read_request(csr)
         else:
             assert key_out is not None
-            made = new_request(common_name, organization, organizational_unit)
-            # Before it is asked for: a certificate whose key was lost is of no use to anyone.
-            _write(key_out, made.key_pem)
-            request = made.pem
+            request = request_for(key_out, common_name, organization, organizational_unit)
         begun = await opened.fleet.issue_certificate(
             namespace, request, days, change.name_operation()
         )
@@ -215,7 +211,7 @@ async def revoke(
 ) -> None:
     """Refuse a client certificate, whoever issued it, until it is restored.
 
-    New connections are refused at once, open ones within a minute.
+    It is refused at once, on open connections too.
     """
     begun = await _set_revoked(name, _one_serial(serial, cert), change, api, revoked=True)
     if output is OutputFormat.JSON:

@@ -1,6 +1,5 @@
 """Certificate signing requests, made and read on this machine. Keys never leave it."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -8,47 +7,32 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from controlplane.cli.failures import UsageError
+from controlplane.cli.failures import CommandFailed, UsageError
+from controlplane.secrets import private_file
 
 
-@dataclass(frozen=True)
-class NewRequest:
-    """A request for a certificate, and the key that it is for."""
+def request_for(
+    key_file: Path, common_name: str, organization: str | None, organizational_unit: str | None
+) -> str:
+    """Return a request for a certificate of this subject, for the key in the file.
 
-    pem: str
-    key_pem: bytes = field(repr=False)
-
-
-def new_request(
-    common_name: str, organization: str | None, organizational_unit: str | None
-) -> NewRequest:
-    """Make a P-256 key and a request for a certificate of this subject."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    The key is made if there is none yet, readable by its owner only. The same key and subject are
+    the same request every time, so that one whose answer got lost can be repeated.
+    """
     try:
-        subject = x509.Name(
-            [
-                x509.NameAttribute(oid, value)
-                for oid, value in (
-                    (NameOID.ORGANIZATION_NAME, organization),
-                    (NameOID.ORGANIZATIONAL_UNIT_NAME, organizational_unit),
-                    (NameOID.COMMON_NAME, common_name),
-                )
-                if value is not None
-            ]
-        )
-    except ValueError as error:
-        raise UsageError(f"no certificate can have this subject: {error}") from error
-    request = (
-        x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+        private_file.create(key_file, _new_key())
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    except OSError as error:
+        raise CommandFailed(f"cannot keep a key in {key_file}: {error.strerror}") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{key_file} holds no private key in PEM that can be read") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise UsageError(f"{key_file} holds no EC key: make a request yourself, and give it --csr")
+    unsigned = x509.CertificateSigningRequestBuilder().subject_name(
+        _subject(common_name, organization, organizational_unit)
     )
-    return NewRequest(
-        request.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
+    request = unsigned.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
+    return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def read_request(file: Path) -> str:
@@ -86,3 +70,25 @@ def read_serial(text: str) -> str:
     if not digits or set(digits) - set("0123456789abcdef"):
         raise UsageError(f"serial number {text!r} is not hexadecimal, such as 3f9a or 3F:9A")
     return digits
+
+
+def _new_key() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _subject(
+    common_name: str, organization: str | None, organizational_unit: str | None
+) -> x509.Name:
+    named = (
+        (NameOID.ORGANIZATION_NAME, organization),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, organizational_unit),
+        (NameOID.COMMON_NAME, common_name),
+    )
+    try:
+        return x509.Name([x509.NameAttribute(oid, value) for oid, value in named if value])
+    except ValueError as error:
+        raise UsageError(f"no certificate can have this subject: {error}") from error

@@ -10,7 +10,7 @@ from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
 
 from controlplane.cli.api import ChangedMeanwhile, repeatable
 from controlplane.cli.command import command, example, group
-from controlplane.cli.failures import UsageError
+from controlplane.cli.failures import NothingToChange, UsageError
 from controlplane.cli.following import conclude, follow, say_how_to_watch
 from controlplane.cli.options import ApiOptions, ChangeOptions, NameArgument
 from controlplane.cli.output import (
@@ -115,8 +115,7 @@ async def update(
     async with api.connect() as opened:
         namespace = await opened.namespace(name)
         wanted = _changed(namespace, options, parts)
-        if not _say(namespace, wanted):
-            return
+        _say(namespace, wanted)
         try:
             accepted = await opened.update_namespace(namespace, wanted, operation)
         except ChangedMeanwhile as conflict:
@@ -126,8 +125,7 @@ async def update(
                 markup=False,
             )
             wanted = _changed(conflict.now, options, parts)
-            if not _say(conflict.now, wanted):
-                return
+            _say(conflict.now, wanted)
             accepted = await opened.update_namespace(conflict.now, wanted, operation)
         ended = await conclude(opened, accepted, change)
     if output is OutputFormat.JSON:
@@ -149,10 +147,7 @@ async def limit(
     api: ApiOptions,
     output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Limit the requests that its ingress lets through, or show the limit when none is given.
-
-    It counts for each of the cell's gateways, and takes effect at once, on open connections too.
-    """
+    """Limit the requests that its ingress lets through, or show the limit when none is given."""
     async with api.connect() as opened:
         namespace = await opened.namespace_id(name)
         if requests_per_second is None:
@@ -232,18 +227,18 @@ def _changed(namespace: Namespace, options: SpecOptions, parts: ChangedParts) ->
     return spec
 
 
-def _say(namespace: Namespace, wanted: NamespaceSpec) -> bool:
-    """Say on stderr what changes; return whether anything does."""
+def _say(namespace: Namespace, wanted: NamespaceSpec) -> None:
+    """Say on stderr what changes; raise NothingToChange if nothing does."""
     changes = spec_changes(namespace.spec, wanted)
     if not changes:
-        notes().print(f"Nothing to change: {namespace.namespace} is so already.", markup=False)
-        return False
+        at_work = namespace.async_operation_id
+        watch = f", once `controlplane operation watch {at_work}` ends" if at_work else ""
+        raise NothingToChange(f"nothing to change: {namespace.namespace} is so already{watch}")
     for change in changes:
         notes().print(
             f"{change.what}: {change.now or 'nothing'} → {change.wanted or 'nothing'}",
             markup=False,
         )
-    return True
 
 
 def _limit(requests_per_second: int) -> str:

@@ -37,20 +37,23 @@ async def temporal_server(folder: Path, namespaces: Sequence[str]) -> AsyncItera
         *("--log-level", "error", *options),
     ) as process:
         address = f"{LOOPBACK}:{port}"
-        await _serving(process, address, "temporal.api.workflowservice.v1.WorkflowService")
+        service = "temporal.api.workflowservice.v1.WorkflowService"
+        await _reporting(process, address, service, HealthCheckResponse.SERVING)
         yield address
 
 
 @contextlib.asynccontextmanager
-async def gatekeeper(config: GatekeeperConfig, folder: Path) -> AsyncIterator[None]:
-    """Run a gatekeeper, once it serves."""
+async def gatekeeper(
+    config: GatekeeperConfig, folder: Path, *, status: int = HealthCheckResponse.SERVING
+) -> AsyncIterator[None]:
+    """Run a gatekeeper, once it reports this status: not serving is one that knows no records."""
     file = folder / "gatekeeper.json"
     file.write_text(json.dumps(asdict(config), default=str))
     log = folder / "gatekeeper.log"
     async with _process(
         log, sys.executable, "-m", "cells.ingress.gatekeeper", str(file)
     ) as process:
-        await _serving(process, config.health_listen, "")
+        await _reporting(process, config.health_listen, "", status)
         yield
 
 
@@ -92,16 +95,16 @@ async def _process(log: Path, *command: str) -> AsyncIterator[Process]:
         await process.wait()
 
 
-async def _serving(process: Process, address: str, service: str) -> None:
+async def _reporting(process: Process, address: str, service: str, status: int) -> None:
     prompt = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 50)]
     async with grpc.aio.insecure_channel(address, options=prompt) as channel:
 
-        async def serving() -> bool:
+        async def reporting() -> bool:
             assert process.returncode is None, f"the server of {address} has died"
             with contextlib.suppress(grpc.aio.AioRpcError):
                 request = HealthCheckRequest(service=service)
                 answer = await HealthStub(channel).Check(request, timeout=1)
-                return bool(answer.status == HealthCheckResponse.SERVING)
+                return bool(answer.status == status)
             return False
 
-        await eventually(serving, within=_START_SECONDS)
+        await eventually(reporting, within=_START_SECONDS)

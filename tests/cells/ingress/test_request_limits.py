@@ -13,7 +13,8 @@ from cryptography import x509
 from cells.ingress.gatekeeper.authorizer import prober_identity
 from cells.ingress.records import AdmissionRules
 from tests.cells.ingress.small_cell import SmallCell, Tenant, new_tenant
-from tests.cells.ingress.wire import HEALTH, Answer, RawChannel, raw_channel
+from tests.cells.ingress.test_worker import run_workflow, worker
+from tests.cells.ingress.wire import HEALTH, SERVICE, Answer, RawChannel, raw_channel
 from tests.eventually import eventually
 
 LIMITED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -109,3 +110,33 @@ async def test_the_control_planes_own_requests_are_not_counted(
         await becomes_limited(limited, 1)
 
         assert all(answer.code.name == "OK" for answer in await burst(free, 50))
+
+
+async def test_what_an_sdk_asks_when_it_connects_is_not_counted(
+    cell: SmallCell, fresh: Tenant
+) -> None:
+    """Refused, it gives up instead of trying again."""
+    await limit(cell, fresh, 1)
+    async with raw_channel(cell, fresh) as channel:
+        await becomes_limited(channel, 1)
+        calls = (channel.call(SERVICE + "GetSystemInfo", b"") for _ in range(20))
+        answers = await asyncio.gather(*calls)
+
+    assert {answer.code for answer in answers} == {grpc.StatusCode.OK}
+
+
+async def test_an_sdk_tries_again_and_gets_its_work_done(cell: SmallCell, orders: Tenant) -> None:
+    unlimited = cell.record(orders)
+    await limit(cell, orders, 5)
+    async with raw_channel(cell, orders) as channel:
+        await becomes_limited(channel, 5)
+    try:
+        client, queue = await cell.connect(orders), str(uuid4())
+        async with worker(client, queue):
+            results = await asyncio.gather(
+                *(run_workflow(client, queue, "hello") for _ in range(3))
+            )
+    finally:
+        await cell.enforce(unlimited)
+
+    assert results == [5, 5, 5]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from cells.ingress.records import AdmissionRules
 from controlplane.local.postgres import superuser
@@ -89,6 +90,48 @@ async def test_open_connections_go_on_without_the_gatekeeper_and_new_ones_are_re
 
         await stack.enter_async_context(processes.gatekeeper(bare.gatekeeper, tmp_path))
         await eventually(lambda: admitted(bare, tenant))
+
+
+async def test_envoy_starts_without_the_gatekeeper_and_serves_once_it_is_there(
+    bare: SmallCell, tenant: Tenant, tmp_path: Path
+) -> None:
+    await bare.write(bare.record(tenant))
+    async with processes.envoy(bare.ingress), processes.gatekeeper(bare.gatekeeper, tmp_path):
+        await eventually(lambda: admitted(bare, tenant))
+
+
+async def test_a_gatekeeper_that_knows_nothing_makes_envoy_forget_nothing(
+    bare: SmallCell, tenant: Tenant, tmp_path: Path
+) -> None:
+    rules = AdmissionRules(
+        client_ca=tenant.authority.pem, revoked_serials=(serial(tenant.credential),)
+    )
+    async with AsyncExitStack() as stack, AsyncExitStack() as gatekeeper:
+        await gatekeeper.enter_async_context(processes.gatekeeper(bare.gatekeeper, tmp_path))
+        await stack.enter_async_context(processes.envoy(bare.ingress))
+        await bare.enforce(bare.record(tenant))
+        channel = await stack.enter_async_context(raw_channel(bare, tenant))
+
+        async def refused() -> bool:
+            return (await channel.call(HEALTH, b"")).code.name == "PERMISSION_DENIED"
+
+        assert not await refused()
+        await bare.enforce(bare.record(tenant, rules=rules))
+        await eventually(refused)
+        await gatekeeper.aclose()
+
+        bare.gatekeeper.snapshot.unlink()
+        ignorant = replace(bare.gatekeeper, database_url=NO_DATABASE)
+        not_serving = HealthCheckResponse.NOT_SERVING
+        await stack.enter_async_context(
+            processes.gatekeeper(ignorant, tmp_path, status=not_serving)
+        )
+
+        async def connected() -> bool:
+            return await bare.envoy_statistic("control_plane.connected_state") == 1
+
+        await eventually(connected)
+        assert await refused()
 
 
 async def test_envoy_takes_up_what_changed_while_the_gatekeeper_was_away(

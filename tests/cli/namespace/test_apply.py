@@ -53,7 +53,9 @@ async def test_what_differs_is_shown_and_changed_and_nothing_else(
     await settled(cli, tenant, "namespace", "apply", "-f", file, "--yes")
     changed(file, retention="60d", tags={"team": "payments"})
 
-    applied = await settled(cli, tenant, 2, "namespace", "apply", "-f", file, "--yes", "-o", "json")
+    applied = await settled(
+        cli, tenant, "namespace", "apply", "-f", file, "--yes", "-o", "json", operations=2
+    )
 
     assert applied.exit_code == 0, applied.stderr
     [namespace] = json.loads(applied.stdout)["namespaces"]

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from temporalio.api.cloud.cloudservice.v1 import GetNamespaceRequest, UpdateNamespaceRequest
 
 from provisioning.certificates.x509 import CertificateAndKey, new_ca
 from provisioning.types import NamespaceState, SearchAttributeType
@@ -67,14 +68,21 @@ async def test_an_update_to_what_is_so_already_sends_nothing(
 async def test_a_namespace_changed_meanwhile_is_read_again_and_both_changes_hold(
     cli: Cli, tenant: Tenant, orders: str
 ) -> None:
-    def somebody_else_updates() -> None:
-        known = state(tenant)
-        assert known.spec is not None
-        known.spec = replace(known.spec, delete_protection=True)
-        known.generation += 1
+    async def somebody_else_updates() -> None:
+        service = tenant.cloud.cloud_service
+        read = await service.get_namespace(GetNamespaceRequest(namespace=orders))
+        read.namespace.spec.lifecycle.enable_delete_protection = True
+        await service.update_namespace(
+            UpdateNamespaceRequest(
+                namespace=orders,
+                spec=read.namespace.spec,
+                resource_version=read.namespace.resource_version,
+            )
+        )
 
     tenant.api.writer.in_between = somebody_else_updates
-    result = await settled(cli, tenant, "namespace", "update", "orders", "--retention-days", "60")
+    change = ("namespace", "update", "orders", "--retention-days", "60")
+    result = await settled(cli, tenant, *change, operations=2)
 
     assert result.exit_code == 0, result.stderr
     assert f"{orders} was changed meanwhile, and is now at version" in result.stderr

@@ -1,0 +1,72 @@
+"""What tenants notice of faults and changes while twenty of their namespaces are at work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.fleet import RunningFleet
+from tests.load.faults import FAULTS, NAMESPACES, RECONNECT_EVERY_SECONDS, under
+from tests.load.outcomes import Count, table
+from tests.load.stage import Stage, stage_of
+from tests.tenant import tenant_of
+
+INTERVAL_SECONDS = 2.0
+"""Gentler than by itself: other tests run on the same machine at the same time."""
+MOST_GAP_SECONDS = 1.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def counts() -> Iterator[dict[str, Count]]:
+    """What was counted so far; printed in the end."""
+    counted: dict[str, Count] = {}
+    yield counted
+    print(f"\n{table(counted)}")
+
+
+@pytest.fixture(scope="module")
+async def stage(
+    fleet: RunningFleet, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    folder = tmp_path_factory.mktemp("load")
+    async with (
+        tenant_of(fleet) as tenant,
+        stage_of(tenant, folder, NAMESPACES, INTERVAL_SECONDS, RECONNECT_EVERY_SECONDS) as stage,
+    ):
+        yield stage
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_workflow_fails_and_no_error_reaches_a_tenant_when(
+    stage: Stage, counts: dict[str, Count], fault: str
+) -> None:
+    counted = counts[fault] = await under(stage, FAULTS[fault])
+
+    assert counted.due > 0, "there was a load"
+    assert counted.errors == ()
+    assert counted.failed == 0
+
+
+async def test_the_rotation_of_a_client_ca_leaves_no_gap(counts: dict[str, Count]) -> None:
+    rotation, alone = counts["client CAs rotate"], counts["nothing happens"]
+
+    assert rotation.refusals == (), "whoever connects gets in at once"
+    # What the machine itself costs, with all that runs on it, is not the rotation's.
+    assert rotation.longest_gap <= MOST_GAP_SECONDS + alone.longest_gap
+
+
+async def test_every_workflow_that_was_due_ran_once(stage: Stage) -> None:
+    await stage.load.stop()
+
+    async def ran(namespace: str) -> int:
+        client = await next(
+            entrance for entrance in stage.load.entrances if entrance.namespace == namespace
+        ).connect()
+        return (await client.count_workflows("ExecutionStatus = 'Completed'")).count
+
+    namespaces = list(stage.load.started)
+    completed = await asyncio.gather(*map(ran, namespaces))
+    assert dict(zip(namespaces, completed, strict=True)) == stage.load.started
+    assert sum(stage.load.started.values()) == len(stage.load.ended)
