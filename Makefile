@@ -36,8 +36,9 @@ format: install ## Format the code and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: install ## Measure what durability costs, against a plain script in the same run
+bench: install ## Measure what durability and the API cost, each against a baseline in the same run
 	$(BIN)/python -m tests.benchmarks.provisioning
+	$(BIN)/python -m tests.benchmarks.api
 
 up: install ## Start the embedded fleet
 	$(BIN)/controlplane up

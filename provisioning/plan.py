@@ -76,7 +76,11 @@ def still_true(remembered: ObservedNamespace, seen: ObservedNamespace) -> Observ
     """Return what is remembered less what was found changed or gone, so that it is done again."""
     certificate = remembered.certificate
     if seen.certificate is None or (
-        certificate is not None and certificate.fingerprint != seen.certificate.fingerprint
+        certificate is not None
+        and (
+            certificate.fingerprint != seen.certificate.fingerprint
+            or certificate.managed_ca != seen.certificate.managed_ca
+        )
     ):
         certificate = None
     admission = remembered.admission
@@ -263,6 +267,9 @@ def _differences(remembered: ObservedNamespace, seen: ObservedNamespace) -> Iter
         found = _GONE if seen.certificate is None else seen.certificate.fingerprint
         if found != certificate.fingerprint:
             yield Difference(Step.ISSUE_CERTIFICATE, "certificate", certificate.fingerprint, found)
+        elif seen.certificate is not None and certificate.managed_ca != seen.certificate.managed_ca:
+            found = "another" if seen.certificate.managed_ca else _GONE
+            yield Difference(Step.ISSUE_CERTIFICATE, "managed CA", "as made", found)
     if remembered.registration is not None:
         wanted = _registration_parts(remembered)
         yield from _differing(Step.REGISTER, "namespace", wanted, _registration_parts(seen))

@@ -28,9 +28,7 @@ STATES: dict[str, TypeAdapter[Any]] = {
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_history_replays(path: Path) -> None:
-    replayer = Replayer(
-        workflows=[CellWorkflow, NamespaceWorkflow], data_converter=data_converter
-    )
+    replayer = Replayer(workflows=[CellWorkflow, NamespaceWorkflow], data_converter=data_converter)
     kind, scenario = path.stem.split("_", 1)
     history = WorkflowHistory.from_json(f"{kind}/{scenario}", path.read_text())  # noqa: ASYNC240
 

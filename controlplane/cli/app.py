@@ -29,6 +29,7 @@ IMPORTED_LATE = {
     "whoami": ("controlplane.cli.whoami", "Show whom the API key speaks for."),
     "apikey": ("controlplane.cli.api_keys", "Create, list, disable and delete API keys."),
     "service-account": ("controlplane.cli.service_accounts", "Manage service accounts."),
+    "signing-key": ("controlplane.cli.signing_keys", "Rotate the keys that sign API keys."),
     "audit": ("controlplane.cli.audit", "Read and check the audit log."),
     "certs": ("controlplane.cli.certs", "Make an authority and client certificates."),
 }

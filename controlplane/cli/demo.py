@@ -12,4 +12,4 @@ def demo(home: HomeOption = None) -> None:
     """Start a fleet, create a namespace, complete a workflow in it, refuse a stranger."""
     from controlplane.cli.demo_story import play
 
-    play(home)
+    play(home=home)

@@ -25,7 +25,7 @@ def hand_over(created: CreateApiKeyResponse, out: Path | None, output: OutputFor
             raise _lost(created, f"cannot write {out}: {error.strerror}") from error
         if not written:
             raise _lost(created, f"{out} exists")
-        pass
+        created.ClearField("token")
         notes().print(f"The key is in {out}; keep it to yourself.", markup=False)
     if output is OutputFormat.JSON:
         print_message(created)

@@ -95,6 +95,10 @@ async def create(
     """Create a service account; then give it a key with `controlplane apikey create`."""
     if only is not None and (role is not None or namespace):
         raise UsageError("--only leaves no other access: leave out --role and --namespace")
+    if only is None and role is None:
+        raise UsageError(
+            f"give it a --role in the account, of {ROLES}, or one namespace with --only"
+        )
     operation = change.name_operation()
     async with api.connect() as opened:
         spec = ServiceAccountSpec(name=name, description=description)
@@ -103,7 +107,7 @@ async def create(
                 spec.namespace_scoped_access.namespace = scope
                 spec.namespace_scoped_access.access.CopyFrom(access)
         else:
-            await write_access(opened, spec, role or "", namespace or [])
+            await write_access(opened, spec, role, namespace or [])
         request = CreateServiceAccountRequest(spec=spec, async_operation_id=operation)
         with repeatable(operation):
             created = await opened.cloud.cloud_service.create_service_account(request, retry=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.store.audit_entries import canonical, exported, hash_of
 from tests.api.running import Tenant
 from tests.cli.command import Cli
 
@@ -74,6 +75,21 @@ async def test_whatever_was_done_to_an_export_shows(cli: Cli, export: Path, case
 
     assert checked.exit_code == 1
     assert f"{export}: line 2" in checked.stderr
+
+
+async def test_a_record_that_was_replaced_hash_and_all_does_not_lead_to_the_next(
+    cli: Cli, export: Path
+) -> None:
+    first, second, *rest = lines(export)
+    fields = json.loads(second)
+    del fields["hash"]
+    text = canonical({**fields, "emitted_at": "2026-01-01T00:00:00Z"})
+    forged = [first, exported(text, hash_of(text)), *rest]
+
+    checked = await cli.run("audit", "verify-chain", rewritten(export, forged))
+
+    assert checked.exit_code == 1
+    assert f"{export}: line 3 does not follow record 2" in checked.stderr
 
 
 async def test_a_log_that_was_cut_off_lacks_the_hash_that_was_kept(cli: Cli, export: Path) -> None:

@@ -119,6 +119,22 @@ async def test_a_service_account_may_what_it_was_given_and_goes_by_its_name(
     assert "there is no service account deployer" in gone.stderr
 
 
+async def test_access_that_is_so_already_is_nothing_to_change_and_a_success(
+    cli: Cli, tenant: Tenant
+) -> None:
+    await tenant.create("orders")
+    succeeded(
+        await cli.run(
+            "service-account", "create", "deployer", "--role", "read", "--namespace", "orders=read"
+        )
+    )
+
+    again = await cli.run("service-account", "set-access", "deployer", "orders", "read")
+
+    assert again.exit_code == 0, again.stderr
+    assert "Nothing to change" in again.stderr
+
+
 async def test_a_service_account_of_one_namespace_can_be_given_no_other(
     cli: Cli, tenant: Tenant
 ) -> None:
@@ -136,8 +152,12 @@ async def test_a_service_account_of_one_namespace_can_be_given_no_other(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("create", "x"), "give it a --role in the account"),
         (("create", "x", "--role", "king"), "there is no role 'king'; there are owner, admin"),
-        (("create", "x", "--namespace", "orders"), "'orders' is not NAMESPACE=permission"),
+        (
+            ("create", "x", "--role", "read", "--namespace", "orders"),
+            "'orders' is not NAMESPACE=permission",
+        ),
         (("create", "x", "--only", "a=write", "--role", "read"), "leave out --role"),
         (("set-access", "x", "orders", "own"), "there is no permission 'own'; there are admin"),
         (("update", "x"), "what is to change?"),

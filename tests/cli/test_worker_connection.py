@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.cloud.namespace.v1 import (
+    ApiKeyAuthSpec,
     CertificateFilterSpec,
     Endpoints,
     MtlsAuthSpec,
@@ -134,3 +135,43 @@ def test_programs_get_the_same_facts_and_no_key(local: WorkerConnection) -> None
 def test_a_namespace_without_an_endpoint_cannot_be_connected_to_yet() -> None:
     with pytest.raises(CommandFailed, match="no endpoint yet"):
         worker_connection(orders(""), None, None, None)
+
+
+@pytest.fixture
+def keyed() -> Namespace:
+    """A namespace that lets clients in by API key alone."""
+    return Namespace(
+        namespace="orders.acme1",
+        endpoints=Endpoints(grpc_address="orders.acme1.fleet.test:21443"),
+        spec=NamespaceSpec(api_key_auth=ApiKeyAuthSpec(enabled=True)),
+    )
+
+
+def test_where_no_certificate_gets_in_the_api_key_is_named_and_never_held(
+    keyed: Namespace,
+) -> None:
+    connection = worker_connection(keyed, None, None, None)
+
+    assert connection.address == "127.0.0.1:21443"
+    assert 'export TEMPORAL_API_KEY="${CONTROLPLANE_API_KEY:?' in as_exports(connection)
+    assert 'TEMPORAL_API_KEY="$CONTROLPLANE_API_KEY" temporal' in as_text(connection)
+    assert "client_cert" not in as_text(connection)
+    assert "API_KEY" not in json.dumps(as_json(connection))
+
+
+def test_a_way_that_lets_nobody_in_is_refused_with_the_one_that_does(
+    keyed: Namespace, files: tuple[Path, Path, Path]
+) -> None:
+    with pytest.raises(CommandFailed, match="by certificate: connect with --with-api-key"):
+        worker_connection(keyed, *files)
+    with pytest.raises(CommandFailed, match="by API key: show a certificate"):
+        worker_connection(orders("orders.acme1.fleet.test:1"), None, None, None, with_api_key=True)
+
+
+def test_a_managed_ca_is_said_to_sign_the_certificates(keyed: Namespace) -> None:
+    keyed.spec.mtls_auth.enabled = True
+    keyed.endpoints.mtls_grpc_address = "orders.acme1.fleet.test:21443"
+
+    text = as_text(worker_connection(keyed, None, None, None))
+
+    assert "controlplane namespace cert issue orders.acme1" in text

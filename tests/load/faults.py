@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from temporalio.api.cloud.cloudservice.v1 import GetRegionsRequest
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,6 +24,7 @@ from controlplane.secrets.port import namespace_certificate
 from provisioning.certificates.x509 import CertificateAndKey, new_ca
 from provisioning.client import NamespaceClient
 from provisioning.types import InspectNamespace
+from tests.eventually import eventually
 from tests.fleet import running_fleet
 from tests.load.outcomes import Count, table
 from tests.load.stage import (
@@ -142,6 +144,15 @@ def _trust(spec: NamespaceSpec, *authorities: CertificateAndKey) -> None:
 
 async def _is_whole(stage: Stage) -> None:
     """Create and delete a namespace in every region: all parts of the fleet work together."""
+
+    async def answers() -> bool:
+        try:
+            await stage.tenant.cloud.cloud_service.get_regions(GetRegionsRequest())
+        except RPCError:
+            return False
+        return True
+
+    await eventually(answers, within=60, every=0.2)
     names = [f"meanwhile-{n}" for n, _ in enumerate(REGIONS)]
     await asyncio.gather(*map(stage.tenant.created, names, REGIONS))
     await stage.tenant.deleted(*names)

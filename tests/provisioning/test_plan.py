@@ -238,6 +238,9 @@ def test_a_part_that_changed_or_went_is_forgotten_and_what_stands_on_it_proven_a
         seen = plan.still_true(WHOLE, replace(WHOLE, **{part: None}))
         assert [f.name for f in fields(seen) if getattr(seen, f.name) is None] == [part]
 
+    foreign = replace(WHOLE, certificate=replace(CERTIFICATE, managed_ca="another CA's PEM"))
+    assert plan.still_true(WHOLE, foreign).certificate is None
+
     flawed = plan.still_true(WHOLE, replace(WHOLE, database=replace(DATABASE, flaw="no login")))
     assert flawed.database is None
 
@@ -277,6 +280,12 @@ def test_nothing_differs_from_what_is_seen_as_it_was_made() -> None:
             Step.ISSUE_CERTIFICATE,
             "certificate",
             "f2",
+        ),
+        (
+            replace(WHOLE, certificate=replace(CERTIFICATE, managed_ca="another CA's PEM")),
+            Step.ISSUE_CERTIFICATE,
+            "managed CA",
+            "another",
         ),
         (replace(WHOLE, registration=None), Step.REGISTER, "namespace", "nothing"),
         (

@@ -124,6 +124,7 @@ CREATE TRIGGER forget_namespace AFTER UPDATE ON namespaces FOR EACH ROW
 -- earlier, the name might turn out to be another's; later, a crash might come in between.
 CREATE FUNCTION grant_creator() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM FROM accounts WHERE id = NEW.account_id FOR NO KEY UPDATE;
     INSERT INTO namespace_permissions (owner_id, namespace, account_id, permission)
     SELECT p.id, NEW.namespace, NEW.account_id, 'admin' FROM principals p
     WHERE p.id = NEW.actor AND p.account_id = NEW.account_id
