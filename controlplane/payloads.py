@@ -1,7 +1,7 @@
 """How values travel through the engine: as JSON, read by their types with pydantic.
 
 temporalio's own converter for pydantic does the same, but a new one is made for every run of every
-workflow, and each would build its readers of our types anew: 20 ms and more for a namespace's state.
+workflow, and each would build its readers of our types anew: some 20 ms of a namespace's creation.
 """
 
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
