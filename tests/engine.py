@@ -136,6 +136,10 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
     )
 
 
+# As for the embedded fleet's engine, whose settings say why.
+NO_ATTACHED_QUERIES = ("--dynamic-config-value", "history.maxBufferedQueryCount=0")
+
+
 @asynccontextmanager
 async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
     """Run a Temporal server; entities roll over early on it, so that every longer test does."""
@@ -145,6 +149,7 @@ async def running_engine() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             "--dynamic-config-value",
             "limit.historyCount.suggestContinueAsNew=15",
+            *NO_ATTACHED_QUERIES,
         ],
     ) as environment:
         yield environment

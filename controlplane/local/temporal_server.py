@@ -55,6 +55,10 @@ _ENGINE: Mapping[str, _Value] = {
     # Entities take updates all their life; they continue as new when the server suggests it.
     "history.maxInFlightUpdates": 0,
     "history.maxTotalUpdates": 0,
+    # A query that is attached to a workflow task makes the SDK answer the task before its local
+    # activities have ended, and no replay survives that. So none is attached: one that comes while
+    # a task is pending is refused as RESOURCE_EXHAUSTED, which clients repeat by themselves.
+    "history.maxBufferedQueryCount": 0,
 }
 _CELL: Mapping[str, _Value] = {
     **_LIMITS,

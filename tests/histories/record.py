@@ -31,7 +31,15 @@ from provisioning.types import (
     UpdateNamespace,
     UpdateTags,
 )
-from tests.engine import CELL, Entities, cell_spec, namespace_spec, running_engine, working
+from tests.engine import (
+    CELL,
+    NO_ATTACHED_QUERIES,
+    Entities,
+    cell_spec,
+    namespace_spec,
+    running_engine,
+    working,
+)
 from tests.eventually import eventually
 
 HERE = Path(__file__).parent
@@ -42,6 +50,7 @@ async def main() -> None:
         await WorkflowEnvironment.start_local(
             data_converter=data_converter,
             dev_server_existing_path=str(Path(sys.executable).with_name("temporal")),
+            dev_server_extra_args=list(NO_ATTACHED_QUERIES),
         ) as environment,
         working(environment.client) as entities,
     ):

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
@@ -22,6 +21,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from cells.activities import CellActivities
 from controlplane.errors import ErrorType
 from controlplane.ids import namespace_workflow_id
+from controlplane.payloads import data_converter
 from controlplane.worker import build_workers
 from provisioning.client import NamespaceClient
 from provisioning.memory import MemoryWorld
@@ -33,7 +33,15 @@ from provisioning.types import (
     UpdateNamespace,
     UpdateTags,
 )
-from tests.engine import BIN, REGION, MemoryCells, cell_view, memory_activities, namespace_spec
+from tests.engine import (
+    BIN,
+    NO_ATTACHED_QUERIES,
+    REGION,
+    MemoryCells,
+    cell_view,
+    memory_activities,
+    namespace_spec,
+)
 from tests.eventually import eventually
 
 NAME = "busy.acme1"
@@ -154,6 +162,8 @@ async def many_changes(
         async def keep_changing(client: _Client) -> None:
             for _ in left:
                 await client.change()
+                # Somebody looks on, in the engine's UI say: no history may suffer from that.
+                await namespaces.describe(NAME)
 
         await asyncio.gather(*map(keep_changing, clients))
         accepted = [operation for client in clients for operation in client.accepted]
@@ -178,13 +188,14 @@ async def many_changes(
 async def engine_that_suggests(events: int) -> AsyncIterator[Client]:
     """Run an engine that suggests to continue as new after so many events."""
     async with await WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
         dev_server_existing_path=str(BIN / "temporal"),
         dev_server_extra_args=[
             f"--dynamic-config-value=limit.historyCount.suggestContinueAsNew={events}",
             # As the embedded fleet's engine: entities take updates all their life.
             "--dynamic-config-value=history.maxInFlightUpdates=0",
             "--dynamic-config-value=history.maxTotalUpdates=0",
+            *NO_ATTACHED_QUERIES,
         ],
     ) as environment:
         yield environment.client

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from controlplane.ids import namespace_workflow_id
+from controlplane.payloads import data_converter
 from provisioning.types import NamespaceLife, OperationState
 from provisioning.workflow import NamespaceWorkflow
 from tests.engine import namespace_spec
@@ -70,5 +70,5 @@ def _replayer() -> Replayer:
     return Replayer(
         workflows=[NamespaceWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter,
     )
