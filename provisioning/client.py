@@ -84,9 +84,6 @@ class NamespaceClient:
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         return await self._ask(namespace, NamespaceWorkflow.delete, request)
 
-    async def describe(self, namespace: str) -> NamespaceView:
-        return await self.handle(namespace).query(NamespaceWorkflow.describe)
-
     def handle(self, namespace: str) -> WorkflowHandle[NamespaceWorkflow, None]:
         return self.temporal.get_workflow_handle_for(
             NamespaceWorkflow.run, namespace_workflow_id(namespace)

@@ -49,10 +49,12 @@ def translated(target: Incarnation, attempt: str) -> Iterator[None]:
         raise ConnectionError(f"{attempted}: {error}") from error
 
 
-async def until(probe: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+async def until(
+    probe: Callable[[], Awaitable[bool]], otherwise: str, *, within: float = _VISIBLE_WITHIN
+) -> None:
     """Return once `probe` is true; the service's caches follow its database a moment later."""
-    deadline = asyncio.get_running_loop().time() + _VISIBLE_WITHIN
+    deadline = asyncio.get_running_loop().time() + within
     while not await probe():
         if asyncio.get_running_loop().time() > deadline:
-            raise TimeoutError(f"{otherwise} after {_VISIBLE_WITHIN:g} s")
+            raise TimeoutError(f"{otherwise} after {within:g} s")
         await asyncio.sleep(_LOOK_EVERY)

@@ -25,6 +25,7 @@ UID = "controlplane.uid"
 """Where the namespace's data says which incarnation it is."""
 
 _OPEN = NamespaceState.NAMESPACE_STATE_REGISTERED
+_GONE_WITHIN = 12.0  # Seconds: many deletions at once wait for each other in the service.
 
 
 class TemporalRegistrar:
@@ -72,7 +73,8 @@ class TemporalRegistrar:
                 left = await _describe(client, target)
                 return left is None or left.uuid != found.uuid
 
-            await until(is_gone, f"{called(target)} was deleted and is still there")
+            still_there = f"{called(target)} was deleted and is still there"
+            await until(is_gone, still_there, within=_GONE_WITHIN)
 
     async def observe(self, target: Incarnation) -> RegistrationFacts | None:
         """Return what there is; None also for a namespace that takes no workflows any more."""

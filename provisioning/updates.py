@@ -1,4 +1,4 @@
-"""What the entity of a namespace can be asked: the updates and the query of its workflow.
+"""What the entity of a namespace can be asked: the updates of its workflow.
 
 Each records what is wanted and answers with the namespace as it then is; what it agrees to is in
 `provisioning.requests`.
@@ -37,7 +37,7 @@ class NamespaceUpdates:
         if not self._journal.knows(request.operation):
             uid = str(workflow.uuid4())
             requests.record_create(self._state, request, uid, workflow.now())
-        return self.describe()
+        return self.view()
 
     @create.validator
     def _check_create(self, request: CreateNamespace) -> None:
@@ -110,7 +110,7 @@ class NamespaceUpdates:
     def delete(self, request: DeleteNamespace) -> NamespaceView:
         """Record that the namespace is no longer wanted."""
         requests.record_delete(self._state, request, workflow.now())
-        return self.describe()
+        return self.view()
 
     @delete.validator
     def _check_delete(self, request: DeleteNamespace) -> None:
@@ -118,10 +118,10 @@ class NamespaceUpdates:
 
     def _changed(self, request: requests.Change) -> NamespaceView:
         requests.record_change(self._state, request, workflow.now())
-        return self.describe()
+        return self.view()
 
-    @workflow.query
-    def describe(self) -> NamespaceView:
+    def view(self) -> NamespaceView:
+        """Return the namespace as it is now. No query: see `ARCHITECTURE.md`, "Nobody queries"."""
         state = self._state
         if state.spec is None or state.created_at is None:
             raise not_found(f"namespace {state.id} not found")

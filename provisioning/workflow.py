@@ -371,7 +371,7 @@ class NamespaceWorkflow(NamespaceUpdates):
         return Incarnation(self._state.id, self._state.uid, placement.cell)
 
     async def _publish(self) -> None:
-        view = self.describe()
+        view = self.view()
         if view.revision != self._published_revision:
             await steps.publish(view)
             self._published_revision = view.revision

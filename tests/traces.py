@@ -14,10 +14,13 @@ from temporalio.client import Client
 
 from cells.client import CellClient
 from controlplane.local.cells import CELLS
+from controlplane.local.databases import CONTROLPLANE
 from controlplane.local.home import Home
 from controlplane.payloads import data_converter
 from controlplane.secrets.file import FileSecretStore
-from controlplane.secrets.port import cell_database, namespace_prefix
+from controlplane.secrets.port import CONTROLPLANE_DATABASE, cell_database, namespace_prefix
+from controlplane.store.projections import NAMESPACE_VIEW
+from provisioning.types import NamespaceView
 from tests.fleet import RunningFleet
 
 
@@ -53,6 +56,21 @@ async def traces(fleet: RunningFleet, namespace: str) -> Traces:
 def secret_store(fleet: RunningFleet) -> FileSecretStore:
     home = Home(fleet.home)
     return FileSecretStore(home.secrets, home.secrets_key)
+
+
+async def projected(fleet: RunningFleet, namespace: str) -> NamespaceView:
+    """Return the namespace as the control plane's read model has it."""
+    password = await secret_store(fleet).get(CONTROLPLANE_DATABASE)
+    assert password is not None
+    url = fleet.record.database_url(CONTROLPLANE, CONTROLPLANE)
+    conninfo = make_conninfo(url, password=password.decode())
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        rows = await connection.execute(
+            "SELECT view::text FROM namespaces WHERE id = %s", [namespace]
+        )
+        row = await rows.fetchone()
+    assert row is not None, f"nobody has published {namespace}"
+    return NAMESPACE_VIEW.validate_json(row[0])
 
 
 async def engine_of(fleet: RunningFleet) -> Client:

@@ -70,6 +70,7 @@ async def rotate(home: HomeOption = None, output: OutputOption = OutputFormat.TA
 async def retire(
     key: Annotated[str, typer.Argument(metavar="ID", help="A former key.", show_default=False)],
     home: HomeOption = None,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
     """End every API key that a former signing key has signed."""
     settings = _settings(home)
@@ -78,6 +79,8 @@ async def retire(
         await retire_signing_key(await database_conninfo(settings, secrets), secrets, key)
     except ApplicationError as refusal:
         raise CommandFailed(refusal.message) from refusal
+    if output is OutputFormat.JSON:
+        print_json({"id": key})
 
 
 def _settings(home: Path | None) -> Settings:

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.cloud.operation.v1 import AsyncOperation
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from cells.workflow import CellWorkflow
 from controlplane.local.control_plane import ENGINE
-from controlplane.payloads import data_converter
-from provisioning.workflow import NamespaceWorkflow
 from tests.eventually import eventually
 from tests.faults.faulty_worker import faulty_worker
+from tests.faults.replays import assert_everything_replays
 from tests.fleet import RunningFleet
 from tests.tenant import REGIONS, Tenant
 from tests.traces import engine_of, traces
@@ -57,7 +54,7 @@ async def test_a_worker_killed_in_and_between_all_steps_creates_each_namespace_o
     for n, end in enumerate(ends):
         assert end.state == AsyncOperation.STATE_FULFILLED, (plans[n], end.failure_reason)
         await _assert_one_of_everything(fleet, tenant, f"killed-{n}", REGIONS[n % 3])
-    await _assert_everything_replays(fleet)
+    await assert_everything_replays(fleet)
     await tenant.deleted(*(f"killed-{n}" for n in range(len(plans))))
 
 
@@ -122,21 +119,8 @@ async def test_no_creation_is_lost_when_the_engine_is_killed_under_twenty(
 
     for n, name in enumerate(names):
         await _assert_one_of_everything(fleet, tenant, name, REGIONS[n % 3])
-    await _assert_everything_replays(fleet)
+    await assert_everything_replays(fleet)
     await tenant.deleted(*names)
-
-
-async def _assert_everything_replays(fleet: RunningFleet) -> None:
-    """Every entity's history, crashes and all, leads today's code to the same commands."""
-    replayer = Replayer(
-        workflows=[CellWorkflow, NamespaceWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=data_converter,
-    )
-    executions = (await engine_of(fleet)).list_workflows()
-    async with replayer.workflow_replay_iterator(executions.map_histories()) as results:
-        async for result in results:
-            assert result.replay_failure is None, result.replay_failure
 
 
 async def _engine_answers(fleet: RunningFleet) -> None:

@@ -1,7 +1,9 @@
 """Whatever dies, and whenever: a change is made once, and the namespace is as was asked."""
 
 import asyncio
+import contextlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from temporalio.service import RPCError
 
 from provisioning.client import NamespaceClient
 from provisioning.types import (
@@ -27,9 +30,10 @@ from provisioning.types import (
 )
 from tests.eventually import eventually
 from tests.faults.faulty_worker import faulty_worker
+from tests.faults.replays import assert_everything_replays
 from tests.fleet import RunningFleet
 from tests.tenant import REGIONS, Tenant
-from tests.traces import engine_of
+from tests.traces import engine_of, projected
 
 CALLS = (
     "registrar.rename",
@@ -52,12 +56,16 @@ async def test_a_worker_killed_in_and_between_all_steps_makes_each_change_once(
     names = [f"changed-{n}" for n in range(len(plans))]
     namespaces = NamespaceClient(await engine_of(fleet))
     await asyncio.gather(*(tenant.created(name, REGIONS[n % 3]) for n, name in enumerate(names)))
-    fields = {name: await _given_a_search_attribute(namespaces, tenant.id(name)) for name in names}
+    fields = {
+        name: await _given_a_search_attribute(fleet, namespaces, tenant.id(name)) for name in names
+    }
     async with faulty_worker(fleet, tmp_path / "faults") as worker:
         for name, (call, when) in zip(names, plans, strict=True):
             worker.faults.plan(tenant.id(name), call, "kill", when)
 
-        views = await asyncio.gather(*(_changed(namespaces, tenant.id(name)) for name in names))
+        views = await asyncio.gather(
+            *(_changed(fleet, namespaces, tenant.id(name)) for name in names)
+        )
 
         assert worker.faults.planned() == [], "every fault struck"
         assert 0 < worker.deaths <= len(plans), "two may strike one process at the same moment"
@@ -67,50 +75,70 @@ async def test_a_worker_killed_in_and_between_all_steps_makes_each_change_once(
         assert view.observed.registration is not None
         assert view.observed.registration.fields == {"Buyer": fields[name]}, name
         assert len(await _client_certificates(fleet, view.id)) == 1
+    await assert_everything_replays(fleet)
     await tenant.deleted(*names)
 
 
-async def _given_a_search_attribute(namespaces: NamespaceClient, namespace: str) -> str:
+async def _given_a_search_attribute(
+    fleet: RunningFleet, namespaces: NamespaceClient, namespace: str
+) -> str:
     """Return the field in which the visibility store keeps it."""
-    spec = (await namespaces.describe(namespace)).spec
+    spec = (await projected(fleet, namespace)).spec
     wanted = replace(spec, search_attributes={"Customer": SearchAttributeType.KEYWORD})
     update = UpdateNamespace(_operation(), "", wanted)
-    view = await _done(namespaces, namespace, await namespaces.update(namespace, update))
+    view = await _done(fleet, namespace, await _asked(lambda: namespaces.update(namespace, update)))
     assert view.observed.registration is not None
     return view.observed.registration.fields["Customer"]
 
 
-async def _changed(namespaces: NamespaceClient, namespace: str) -> NamespaceView:
+async def _changed(
+    fleet: RunningFleet, namespaces: NamespaceClient, namespace: str
+) -> NamespaceView:
     """Change the namespace in every way, and look at what has become of it."""
     rename = RenameSearchAttribute(_operation(), "", "Customer", "Buyer")
-    await _done(namespaces, namespace, await namespaces.rename_search_attribute(namespace, rename))
-    spec = (await namespaces.describe(namespace)).spec
+    await _done(
+        fleet,
+        namespace,
+        await _asked(lambda: namespaces.rename_search_attribute(namespace, rename)),
+    )
+    spec = (await projected(fleet, namespace)).spec
     wanted = replace(spec, retention=timedelta(days=14), client_ca="", managed_ca=True)
     update = UpdateNamespace(_operation(), "", wanted)
-    await _done(namespaces, namespace, await namespaces.update(namespace, update))
+    await _done(fleet, namespace, await _asked(lambda: namespaces.update(namespace, update)))
     issue = IssueClientCertificate(_operation(), _signing_request(), timedelta(days=1))
-    await _done(namespaces, namespace, await namespaces.issue(namespace, issue))
+    await _done(fleet, namespace, await _asked(lambda: namespaces.issue(namespace, issue)))
     revoke = RevokeCertificate(_operation(), "a1")
-    await _done(namespaces, namespace, await namespaces.revoke(namespace, revoke))
+    await _done(fleet, namespace, await _asked(lambda: namespaces.revoke(namespace, revoke)))
     inspect = InspectNamespace(_operation())
-    return await _done(namespaces, namespace, await namespaces.inspect(namespace, inspect))
+    return await _done(
+        fleet, namespace, await _asked(lambda: namespaces.inspect(namespace, inspect))
+    )
 
 
 def _operation() -> str:
     return str(uuid4())
 
 
-async def _done(
-    namespaces: NamespaceClient, namespace: str, accepted: NamespaceView
-) -> NamespaceView:
+async def _asked(ask: Callable[[], Awaitable[NamespaceView]]) -> NamespaceView:
+    """Ask as persistently as the API's clients do, under the same operation id."""
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(RPCError):
+                return await ask()
+            await asyncio.sleep(0.3)
+
+
+async def _done(fleet: RunningFleet, namespace: str, accepted: NamespaceView) -> NamespaceView:
     """Return the namespace once its newest operation is fulfilled."""
     newest = accepted.operations[-1].id
     view = accepted
 
     async def done() -> bool:
         nonlocal view
-        view = await namespaces.describe(namespace)
+        view = await projected(fleet, namespace)
         states = {op.id: op for op in view.operations}
+        if newest not in states:
+            return False  # What was published last is older than the answer.
         assert states[newest].state != OperationState.FAILED, states[newest].failure_reason
         return states[newest].state == OperationState.FULFILLED
 

@@ -145,8 +145,10 @@ async def _rolled_over(entities: Entities, workflow_id: str) -> bool:
 
 async def _operation_ends(entities: Entities, name: str, operation: str) -> None:
     async def ended() -> bool:
-        operations = (await entities.namespaces.describe(name)).operations
-        return any(op.id == operation and op.finished_at for op in operations)
+        view = entities.world.views.get(name)
+        return view is not None and any(
+            op.id == operation and op.finished_at for op in view.operations
+        )
 
     await eventually(ended, within=30)
 

@@ -51,6 +51,7 @@ async def test_no_workflow_fails_and_no_error_reaches_a_tenant_when(
     assert counted.failed == 0
 
 
+@pytest.mark.usefixtures("stage")  # It goes with the tests that counted.
 async def test_the_rotation_of_a_client_ca_leaves_no_gap(counts: dict[str, Count]) -> None:
     rotation, alone = counts["client CAs rotate"], counts["nothing happens"]
 

@@ -308,7 +308,7 @@ async def test_state_survives_continue_as_new(entities: Entities) -> None:
 
     await eventually(rolled_over)
 
-    view = await entities.namespaces.describe(NAME)
+    view = entities.world.views[NAME]
     assert (view.uid, view.life, view.observed) == (created.uid, created.life, created.observed)
     again = await _create(entities)
     assert again.uid == created.uid, "an operation is known beyond the run that accepted it"

@@ -1,0 +1,22 @@
+"""Whether what entities went through can be replayed: if not, they are stuck from then on."""
+
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from cells.workflow import CellWorkflow
+from controlplane.payloads import data_converter
+from provisioning.workflow import NamespaceWorkflow
+from tests.fleet import RunningFleet
+from tests.traces import engine_of
+
+
+async def assert_everything_replays(fleet: RunningFleet) -> None:
+    """Every entity's history, crashes and all, leads today's code to the same commands."""
+    replayer = Replayer(
+        workflows=[CellWorkflow, NamespaceWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=data_converter,
+    )
+    executions = (await engine_of(fleet)).list_workflows()
+    async with replayer.workflow_replay_iterator(executions.map_histories()) as results:
+        async for result in results:
+            assert result.replay_failure is None, result.replay_failure
