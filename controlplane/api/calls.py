@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from temporalio.api.cloud.cloudservice.v1 import service_pb2
+from temporalio.api.cloud.cloudservice.v1 import CreateNamespaceRequest, service_pb2
 
 from controlplane.api import limits
 from controlplane.api.audit_trail import AuditTrail, Call
@@ -28,6 +28,7 @@ from controlplane.errors import invalid_argument
 from controlplane.identity.limits import AccountLimitsReader
 from controlplane.identity.permissions import authorize
 from controlplane.identity.types import Principal
+from controlplane.ids import namespace_id
 
 SERVICE: ServiceDescriptor = service_pb2.DESCRIPTOR.services_by_name["CloudService"]
 
@@ -165,7 +166,7 @@ class Rpc:
         handler = self.handler
         if handler is None:
             return unimplemented(self.method.name)
-        namespace = getattr(request, "namespace", "") or None
+        namespace = _namespace(caller, request)
         if not changes_something(self.method):
             call = Call(caller, self.method.name, namespace)
             return await self.calls.read(call, lambda: handler(caller, request))
@@ -199,6 +200,13 @@ def unimplemented(name: str) -> Refusal:
     return Refusal(
         grpc.StatusCode.UNIMPLEMENTED, f"{name} is not implemented by this control plane"
     )
+
+
+def _namespace(caller: Principal, request: Message) -> str | None:
+    """Return the namespace that the call is about, also the one that it would make."""
+    if isinstance(request, CreateNamespaceRequest) and request.spec.name:
+        return namespace_id(request.spec.name, caller.account.id)
+    return getattr(request, "namespace", "") or None
 
 
 def _operation_id(request: Message) -> str:

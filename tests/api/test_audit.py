@@ -72,6 +72,7 @@ async def test_a_change_is_recorded_with_who_asked_and_what(
     assert principal.api_key_id == await key_id(tenant)
     details = MessageToDict(log.raw_details)
     assert details["request"]["spec"]["name"] == "orders"
+    assert details["namespace"] == f"orders.{tenant.account}"
     assert details["answer"] == {"namespace": f"orders.{tenant.account}"}
 
 
