@@ -49,10 +49,12 @@ class CellClient:
         return await delivered(lambda: handle.execute_update(CellWorkflow.uncordon))
 
     async def describe(self, cell: str) -> CellView:
-        return await self.handle(cell).query(CellWorkflow.describe)
+        handle = self.handle(cell)
+        return await delivered(lambda: handle.execute_update(CellWorkflow.describe))
 
     async def allocations(self, cell: str) -> dict[str, Allocation]:
-        return await self.handle(cell).query(CellWorkflow.allocations)
+        handle = self.handle(cell)
+        return await delivered(lambda: handle.execute_update(CellWorkflow.allocations))
 
     def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
         return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))

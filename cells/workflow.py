@@ -74,7 +74,7 @@ class CellWorkflow:
             self._state.spec = spec
             self._state.generation += 1
             self._touch()
-        return self.describe()
+        return self._view()
 
     @workflow.update
     def reserve(self, request: Reserve) -> None:
@@ -118,16 +118,27 @@ class CellWorkflow:
         """Stop placing namespaces here; those that live here stay."""
         self._state.cordon = Cordon(request.reason, request.by, workflow.now())
         self._touch()
-        return self.describe()
+        return self._view()
 
     @workflow.update
     def uncordon(self) -> CellView:
         self._state.cordon = None
         self._touch()
-        return self.describe()
+        return self._view()
 
-    @workflow.query
+    # No queries: an answer from a worker that had to load the history may run ahead of it, and no
+    # replay survives that. What is asked by an update is in the history.
+
+    @workflow.update
     def describe(self) -> CellView:
+        return self._view()
+
+    @workflow.update
+    def allocations(self) -> dict[str, Allocation]:
+        """Return who holds what, reservations included."""
+        return self._state.allocations
+
+    def _view(self) -> CellView:
         state = self._state
         allocated = sum((a.amount for a in state.allocations.values()), NOTHING)
         return CellView(
@@ -141,11 +152,6 @@ class CellWorkflow:
             conditions=state.conditions,
             server_version=None if state.observed is None else state.observed.server_version,
         )
-
-    @workflow.query
-    def allocations(self) -> dict[str, Allocation]:
-        """Return who holds what, reservations included."""
-        return self._state.allocations
 
     def _observation_is_due(self) -> bool:
         return (
@@ -187,7 +193,7 @@ class CellWorkflow:
             self._touch()
 
     async def _publish(self) -> None:
-        view = self.describe()
+        view = self._view()
         # Not a local activity: after one, a replay may see another `workflow.now()` than the first
         # execution did, and this workflow decides by the clock.
         await workflow.execute_activity_method(

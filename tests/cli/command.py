@@ -79,6 +79,8 @@ class Cli:
             stdout=PIPE,
             stderr=stderr,
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **self.env},
+            # Tests that run in the background inherit that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield Running(process)

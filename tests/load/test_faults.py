@@ -13,7 +13,9 @@ from tests.tenant import tenant_of
 
 INTERVAL_SECONDS = 2.0
 """Gentler than by itself: other tests run on the same machine at the same time."""
-MOST_GAP_SECONDS = 1.0
+MOST_GAP_SECONDS = 5.0
+"""One second is the rule, and `python -m tests.load.faults` measures it on a machine of its own.
+Here other tests keep both cores busy; a cut would cost the ten seconds of a workflow task."""
 COMPLETED = "WorkflowType = 'Greeting' AND ExecutionStatus = 'Completed'"
 """The load's, and not the canaries that prove a namespace."""
 
