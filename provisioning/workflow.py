@@ -117,7 +117,12 @@ class NamespaceWorkflow(NamespaceUpdates):
         if state.life == NamespaceLife.ACTIVATING:
             if is_hopeless or state.failed_rounds >= ROUNDS_UNTIL_GIVING_UP:
                 self._give_up(failures)
-        elif is_hopeless and (replacing := self._journal.open_operations(*REPLACING)):
+        # What came while the steps were taken was not tried yet: it may be what mends them.
+        elif (
+            is_hopeless
+            and self._tried_generation == state.generation
+            and (replacing := self._journal.open_operations(*REPLACING))
+        ):
             self._take_back(replacing, failures)
 
     def _give_up(self, failures: Sequence[Failure]) -> None:
