@@ -92,8 +92,10 @@ class KeyDistribution:
                 if clock.time() >= prune_at:
                     await self.outbox.prune()
                     prune_at = clock.time() + PRUNE_EVERY
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as it wakes.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), LOOK_EVERY)
+                    async with asyncio.timeout(LOOK_EVERY):
+                        await wake.wait()
 
     async def _listen(self, listening: asyncio.Event, wake: asyncio.Event) -> None:
         async with await AsyncConnection.connect(self.conninfo, autocommit=True) as connection:

@@ -37,6 +37,9 @@ _LIMITS: Mapping[str, _Value] = {
     "frontend.namespaceRPS": 20_000,
     "frontend.namespaceRPS.visibility": 2_000,
     "frontend.namespaceCount": 20_000,
+    # Registering, changing and deleting namespaces: what a control plane does all day.
+    "frontend.rps.namespaceReplicationInducingAPIs": 2_000,
+    "frontend.namespaceRPS.namespaceReplicationInducingAPIs": 2_000,
     "frontend.persistenceMaxQPS": 50_000,
     "history.rps": 50_000,
     "history.persistenceMaxQPS": 100_000,
@@ -198,7 +201,8 @@ async def _stop(server: asyncio.subprocess.Process) -> None:
         return
     server.terminate()
     try:
-        await asyncio.wait_for(server.wait(), _STOP_SECONDS)
+        async with asyncio.timeout(_STOP_SECONDS):
+            await server.wait()
     except TimeoutError:
         server.kill()
         await server.wait()

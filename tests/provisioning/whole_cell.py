@@ -30,6 +30,8 @@ from tests.provisioning.temporal_cell import running_temporal_cell
 
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
+PATIENCE = 30.0
+"""Seconds that a gatekeeper and Envoy may take here: other tests keep the machine busy."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ async def running_whole_cell(postgres: RunningPostgres, folder: Path) -> AsyncIt
             return LOOPBACK
 
         connections = CellConnections(directory, store)
-        ingress = GatekeeperIngress(directory, connections, store)
+        ingress = GatekeeperIngress(directory, connections, store, enforced_within=PATIENCE)
         yield WholeCell(
             cell=cell,
             directory=directory,
