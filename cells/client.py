@@ -1,5 +1,7 @@
 """How everyone else reaches a cell."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from temporalio.client import (
@@ -11,10 +13,12 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
+from cells.visits.types import BeginVisit, EndVisit, VisitMoved
 from cells.workflow import CellWorkflow
+from controlplane.errors import not_found
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import cells_queue
 from controlplane.updates import delivered, forget_failed_start
@@ -33,12 +37,8 @@ class CellClient:
     async def reserve(self, cell: str, request: Reserve) -> None:
         """Hold capacity; raise the cell's NoCapacity when it has none."""
         handle = self.handle(cell)
-        try:
+        with _refusals():
             await delivered(lambda: handle.execute_update(CellWorkflow.reserve, request))
-        except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise error.cause from None
-            raise
 
     async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
         handle, request = self.handle(cell), CordonCell(reason, by)
@@ -55,6 +55,36 @@ class CellClient:
     async def allocations(self, cell: str) -> dict[str, Allocation]:
         handle = self.handle(cell)
         return await delivered(lambda: handle.execute_update(CellWorkflow.allocations))
+
+    async def begin_visit(self, cell: str, request: BeginVisit) -> int:
+        """Let a visit change the cell; return the generation that it writes with.
+
+        Raise FailedPrecondition when the cell is quarantined, when another visit is under way, or
+        when this one has ended; NotFound when there is no such cell.
+        """
+        handle = self.handle(cell)
+        with _refusals(), _a_cell(cell):
+            return await delivered(lambda: handle.execute_update(CellWorkflow.begin_visit, request))
+
+    async def fence_visit(self, cell: str, visit: str) -> int:
+        """Return a higher generation for the visit's undo; raise FailedPrecondition when it is not
+        under way."""
+        handle = self.handle(cell)
+        with _refusals(), _a_cell(cell):
+            return await delivered(lambda: handle.execute_update(CellWorkflow.fence_visit, visit))
+
+    async def visit_moved(self, cell: str, moved: VisitMoved) -> None:
+        await self.handle(cell).signal(CellWorkflow.visit_moved, moved)
+
+    async def end_visit(self, cell: str, request: EndVisit) -> CellView:
+        """Tell the cell what a visit left; raise FailedPrecondition when it knows none of it."""
+        handle = self.handle(cell)
+        with _refusals(), _a_cell(cell):
+            return await delivered(lambda: handle.execute_update(CellWorkflow.end_visit, request))
+
+    async def lift_quarantine(self, cell: str, *, by: str) -> CellView:
+        handle = self.handle(cell)
+        return await delivered(lambda: handle.execute_update(CellWorkflow.lift_quarantine, by))
 
     def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
         return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
@@ -74,3 +104,24 @@ class CellClient:
         except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             await forget_failed_start(start)
             raise
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise the error that the cell gave, not that of the update which carried it."""
+    try:
+        yield
+    except WorkflowUpdateFailedError as error:
+        if isinstance(error.cause, ApplicationError):
+            raise error.cause from None
+        raise
+
+
+@contextlib.contextmanager
+def _a_cell(cell: str) -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise not_found(f"there is no cell {cell}") from None
+        raise

@@ -78,6 +78,10 @@ def _obstacles(region: str, demand: Capacity, cell: CellView) -> list[str]:
         obstacles.append(f"ring {SYNTHETIC_RING} holds synthetic load only")
     if cell.cordon is not None:
         obstacles.append(f"cordoned by {cell.cordon.by}: {cell.cordon.reason}")
+    if cell.quarantine is not None:
+        obstacles.append(f"quarantined by {cell.quarantine.by}: {cell.quarantine.reason}")
+    if cell.visit is not None:
+        obstacles.append(f"being brought to {cell.visit.release} ({cell.visit.phase})")
     ready = cell.conditions.get(CellCondition.READY)
     if ready is None:
         obstacles.append("not validated yet")

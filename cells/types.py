@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from cells.release import Software
+from cells.visits.types import EndedVisit, Visit
 from controlplane.resource import Conditions
 
 SYNTHETIC_RING = 0
@@ -80,7 +82,7 @@ class CellSpec:
 
 @dataclass(frozen=True)
 class ObservedCell:
-    """What the provider reports. An empty `problems` means every part answers."""
+    """What was seen of a cell. An empty `problems` means every part answers."""
 
     server_version: str | None
     problems: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ class CellCondition(StrEnum):
 
 @dataclass(frozen=True)
 class Cordon:
-    """Why a cell takes no new namespaces."""
+    """Why a cell takes no new namespaces, or why automation stays away from it."""
 
     reason: str
     by: str
@@ -123,6 +125,16 @@ class CellState:
     allocations: dict[str, Allocation] = field(default_factory=dict)
     conditions: Conditions = field(default_factory=dict)
     observed: ObservedCell | None = None
+    visit: Visit | None = None
+    """What is changing the cell now: nobody else does."""
+    ended_visits: list[EndedVisit] = field(default_factory=list)
+    """The latest, the last being the latest of all."""
+    release: str = ""
+    """The digest of the release it has; empty when it is none's, or unknown."""
+    software: Software | None = None
+    """What the last visit left; None when it could not tell, or when there was none."""
+    quarantine: Cordon | None = None
+    """Why automation stays away, until somebody lifts it."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,11 @@ class CellView:
     namespaces: int
     conditions: Conditions
     server_version: str | None
+    visit: Visit | None = None
+    ended_visits: tuple[EndedVisit, ...] = ()
+    release: str = ""
+    software: Software | None = None
+    quarantine: Cordon | None = None
 
     @property
     def free(self) -> Capacity:

@@ -18,13 +18,18 @@ from cells.types import (
     CellView,
     Cordon,
     CordonCell,
+    ObservedCell,
     Release,
     Reserve,
 )
-from controlplane.errors import no_capacity
+from cells.visits import record
+from cells.visits.types import BeginVisit, EndVisit, VisitMoved
+from controlplane.errors import failed_precondition, no_capacity
 from controlplane.resource import Condition, ConditionStatus, set_condition
 
 OBSERVE_EVERY = timedelta(seconds=30)
+OBSERVE_AGAIN = timedelta(seconds=5)
+"""After an observation that found something wrong: a cell that comes back soon counts again."""
 OBSERVE_TIMEOUT = timedelta(seconds=20)
 OBSERVE_RETRY = RetryPolicy(maximum_attempts=3)
 PUBLISH_AFTER = timedelta(milliseconds=200)
@@ -89,6 +94,10 @@ class CellWorkflow:
         # Placement decided on a projection; what counts is here, and now.
         if self._state.cordon is not None:
             raise no_capacity(f"{self._state.id} was cordoned: {self._state.cordon.reason}")
+        if self._state.quarantine is not None:
+            raise no_capacity(f"{self._state.id} is quarantined: {self._state.quarantine.reason}")
+        if self._state.visit is not None:
+            raise no_capacity(f"{self._state.id} is being brought to {self._state.visit.release}")
         held = [
             allocation.amount
             for namespace, allocation in self._state.allocations.items()
@@ -126,6 +135,57 @@ class CellWorkflow:
         self._touch()
         return self._view()
 
+    @workflow.update
+    def begin_visit(self, request: BeginVisit) -> int:
+        """Let a visit change the cell, alone, and return the generation that it writes with."""
+        generation = self._state.generation
+        writes_with = record.begin(self._state, request, workflow.now())
+        if self._state.generation != generation:
+            self._touch()
+        return writes_with
+
+    @begin_visit.validator
+    def _check_begin_visit(self, request: BeginVisit) -> None:
+        if obstacle := record.obstacle(self._state, request.visit):
+            raise failed_precondition(obstacle)
+
+    @workflow.update
+    def fence_visit(self, visit: str) -> int:  # noqa: ARG002 - the validator's
+        """Return a higher generation for the undo: what the visit began is refused from then on."""
+        generation = record.fence(self._state)
+        self._touch()
+        return generation
+
+    @fence_visit.validator
+    def _check_fence_visit(self, visit: str) -> None:
+        if reason := record.cannot_go_on(self._state, visit):
+            raise failed_precondition(reason)
+
+    @workflow.signal
+    def visit_moved(self, moved: VisitMoved) -> None:
+        if record.move(self._state, moved, workflow.now()):
+            self._touch()
+
+    @workflow.update
+    def end_visit(self, request: EndVisit) -> CellView:
+        """Take note of what the visit left; a cell that it left broken is quarantined."""
+        if record.end(self._state, request, workflow.now()):
+            self._touch()
+        return self._view()
+
+    @end_visit.validator
+    def _check_end_visit(self, request: EndVisit) -> None:
+        if reason := record.cannot_end(self._state, request.visit):
+            raise failed_precondition(reason)
+
+    @workflow.update
+    def lift_quarantine(self, by: str) -> CellView:  # noqa: ARG002 - for the history
+        """Let automation near the cell again."""
+        if self._state.quarantine is not None:
+            self._state.quarantine = None
+            self._touch()
+        return self._view()
+
     # No queries: an answer from a worker that had to load the history may run ahead of it, and no
     # replay survives that. What is asked by an update is in the history.
 
@@ -151,6 +211,11 @@ class CellWorkflow:
             namespaces=len(state.allocations),
             conditions=state.conditions,
             server_version=None if state.observed is None else state.observed.server_version,
+            visit=state.visit,
+            ended_visits=tuple(state.ended_visits),
+            release=state.release,
+            software=state.software,
+            quarantine=state.quarantine,
         )
 
     def _observation_is_due(self) -> bool:
@@ -161,11 +226,12 @@ class CellWorkflow:
 
     async def _observe(self) -> None:
         state = self._state
-        generation = state.generation
+        generation, spec = state.generation, state.spec
+        next_look = OBSERVE_AGAIN
         try:
             observed = await workflow.execute_activity_method(
                 CellActivities.observe_cell,
-                ObserveCell(state.id, state.spec),
+                ObserveCell(state.id, spec),
                 start_to_close_timeout=OBSERVE_TIMEOUT,
                 schedule_to_start_timeout=OBSERVE_EVERY,
                 retry_policy=OBSERVE_RETRY,
@@ -177,13 +243,18 @@ class CellWorkflow:
             if observed != state.observed:
                 state.observed = observed
                 self._touch()
-            if observed.problems:
-                message = "; ".join(observed.problems)
+            problems = list(observed.problems)
+            # A visit changes the version; and what changed while we looked is looked at next.
+            if state.visit is None and state.generation == generation:
+                problems += _version_problems(observed, spec)
+            if problems:
+                message = "; ".join(problems)
                 self._report(ConditionStatus.FALSE, "PartsFailing", generation, message)
             else:
                 self._report(ConditionStatus.TRUE, "AllPartsAnswer", generation)
+                next_look = OBSERVE_EVERY
         self._observed_generation = generation
-        self._next_observation = workflow.now() + OBSERVE_EVERY
+        self._next_observation = workflow.now() + next_look
 
     def _drop_lapsed_reservations(self) -> None:
         now = workflow.now()
@@ -243,6 +314,13 @@ class CellWorkflow:
         if conditions != self._state.conditions:
             self._state.conditions = conditions
             self._touch()
+
+
+def _version_problems(observed: ObservedCell, spec: CellSpec) -> list[str]:
+    version = observed.server_version
+    if version is None or version == spec.server_version:
+        return []
+    return [f"Temporal has version {version}, not {spec.server_version}"]
 
 
 def _has_lapsed(allocation: Allocation, now: datetime) -> bool:

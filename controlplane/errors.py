@@ -20,6 +20,7 @@ class ErrorType(StrEnum):
     FAILED_PRECONDITION = "FailedPrecondition"
     NO_CAPACITY = "NoCapacity"
     REJECTED = "Rejected"
+    STALE_GENERATION = "StaleGeneration"
     THROTTLED = "Throttled"
 
 
@@ -49,6 +50,11 @@ def no_capacity(message: str) -> ApplicationError:
 def rejected(message: str) -> ApplicationError:
     """The world refuses this step as written: trying again cannot help."""
     return ApplicationError(message, type=ErrorType.REJECTED, non_retryable=True)
+
+
+def stale_generation(message: str) -> ApplicationError:
+    """A newer writer was here: whatever this one still wants to do must not be done."""
+    return ApplicationError(message, type=ErrorType.STALE_GENERATION, non_retryable=True)
 
 
 def throttled(message: str, retry_after: timedelta) -> ApplicationError:

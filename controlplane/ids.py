@@ -43,3 +43,8 @@ def cell_workflow_id(cell: str) -> str:
 def namespace_workflow_id(namespace: str) -> str:
     """Return the id of the workflow that is the namespace's entity."""
     return f"namespace/{namespace}"
+
+
+def rollout_workflow_id(rollout: str) -> str:
+    """Return the id of the workflow that is the rollout's entity."""
+    return f"rollout/{rollout}"

@@ -13,3 +13,8 @@ def namespaces_queue(region: str) -> str:
 def cells_queue(region: str) -> str:
     """Return the queue of the cells in `region`."""
     return f"cells/{region}"
+
+
+def fleet_queue() -> str:
+    """Return the queue of what there is once per fleet: rollouts and the disruption ledger."""
+    return "fleet"

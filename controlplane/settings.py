@@ -7,6 +7,7 @@ The engine is found through Temporal's own client configuration (`TEMPORAL_ADDRE
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 
@@ -26,6 +27,12 @@ class Settings:
     """The regions in which this worker acts."""
     build_id: str | None
     """The version under which the worker joins its deployment; None runs it unversioned."""
+    prometheus_url: str = ""
+    """Where the metrics of all cells are asked for; empty when nobody keeps them."""
+    prometheus_ca_file: Path | None = None
+    """PEM: who signs its certificate, where that is not a public authority."""
+    prometheus_resolution: timedelta = timedelta(seconds=15)
+    """How often it scrapes cells."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -38,6 +45,9 @@ class Settings:
             dns_servers=tuple(_required(env, "CONTROLPLANE_DNS_SERVERS").split(",")),
             regions=tuple(_required(env, "CONTROLPLANE_REGIONS").split(",")),
             build_id=env.get("CONTROLPLANE_BUILD_ID"),
+            prometheus_url=env.get("CONTROLPLANE_PROMETHEUS_URL", ""),
+            prometheus_ca_file=_path(env, "CONTROLPLANE_PROMETHEUS_CA_FILE"),
+            prometheus_resolution=_seconds(env, "CONTROLPLANE_PROMETHEUS_SCRAPE_SECONDS", 15),
         )
 
 
@@ -67,3 +77,15 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ValueError(f"{name} is not set")
     return value
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    value = env.get(name)
+    return Path(value) if value else None
+
+
+def _seconds(env: Mapping[str, str], name: str, default: int) -> timedelta:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 3600:
+        raise ValueError(f"{name} is {text!r}: write a whole number of seconds, 1 to 3600")
+    return timedelta(seconds=int(text))

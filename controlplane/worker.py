@@ -1,11 +1,10 @@
-"""The composition root: the one place that knows every workflow, activity and adapter."""
+"""The worker process: the one place that knows every workflow and every activity."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -19,34 +18,17 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from cells.activities import CellActivities
-from cells.client import CellClient
-from cells.runtime.observer import AddressObserver
-from cells.types import CellView, Reserve
+from cells.ledger.workflow import LedgerWorkflow
+from cells.runtime.ports import CellRuntime
+from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
+from controlplane.adapters import Activities, adapters
 from controlplane.heartbeats import Heartbeats
-from controlplane.identity.cell_keys import GatekeeperKeys
-from controlplane.identity.distribution import KeyDistribution
-from controlplane.identity.outbox import Outbox
-from controlplane.identity.signing_keys import Signer
 from controlplane.payloads import data_converter
-from controlplane.queues import cells_queue, namespaces_queue
-from controlplane.secrets.file import FileSecretStore
-from controlplane.secrets.port import SecretStore
+from controlplane.queues import cells_queue, fleet_queue, namespaces_queue
 from controlplane.settings import Settings
-from controlplane.store.client_certificates import RecordedClientCertificates
-from controlplane.store.directory import Directory
-from controlplane.store.pool import Pool, database_conninfo, open_pool
-from controlplane.store.projections import Projections
-from provisioning.activities import ProvisioningActivities
-from provisioning.certificates.authority import FleetAuthority
-from provisioning.connections import CellConnections
-from provisioning.database import PostgresDatabases
-from provisioning.dns.rfc2136 import Rfc2136Dns
-from provisioning.ingress import GatekeeperIngress
-from provisioning.proof import EndpointProber
-from provisioning.temporal import TemporalRegistrar
 from provisioning.workflow import NamespaceWorkflow
+from rollout.workflow import RolloutWorkflow
 
 DEPLOYMENT = "controlplane"
 GRACEFUL_SHUTDOWN = timedelta(seconds=10)
@@ -58,20 +40,6 @@ CONCURRENT_ACTIVITIES = 64
 Activity = Callable[..., Awaitable[object]]
 
 
-@dataclass(frozen=True)
-class StoredFleet:
-    """The fleet as provisioning sees it: cells read from the store, capacity held by the cells."""
-
-    directory: Directory
-    client: CellClient
-
-    async def cells(self) -> list[CellView]:
-        return await self.directory.cells()
-
-    async def reserve(self, cell: str, request: Reserve) -> None:
-        await self.client.reserve(cell, request)
-
-
 async def connect_engine() -> Client:
     """Connect to the engine that Temporal's own client configuration names."""
     config = ClientConfig.load_client_connect_config()
@@ -80,8 +48,7 @@ async def connect_engine() -> Client:
 
 def build_workers(
     client: Client,
-    cells: CellActivities,
-    provisioning: ProvisioningActivities,
+    activities: Activities,
     regions: Sequence[str],
     *,
     build_id: str | None = None,
@@ -94,7 +61,28 @@ def build_workers(
     of its time in it.
     """
     runner = workflow_runner or UnsandboxedWorkflowRunner()
-    of_cells: Sequence[Activity] = [cells.observe_cell, cells.publish_cell]
+    cells, visits, provisioning = activities.cells, activities.visits, activities.provisioning
+    rollouts = activities.rollouts
+    of_the_fleet: Sequence[Activity] = [
+        rollouts.take_inventory,
+        rollouts.gather_evidence,
+        rollouts.acquire_lease,
+        rollouts.give_back_lease,
+        rollouts.supersede_rollout,
+        rollouts.publish_rollout,
+        activities.ledger.publish_ledger,
+    ]
+    of_cells: Sequence[Activity] = [
+        cells.observe_cell,
+        cells.publish_cell,
+        visits.begin_visit,
+        visits.inspect_cell,
+        visits.migrate_schema,
+        visits.deploy_software,
+        visits.verify_cell,
+        visits.fence_visit,
+        visits.end_visit,
+    ]
     of_namespaces: Sequence[Activity] = [
         provisioning.choose_cell,
         provisioning.reserve_cell,
@@ -115,12 +103,20 @@ def build_workers(
         provisioning.publish_namespace,
     ]
     deployment = _deployment(build_id) if build_id else None
+    in_regions = (
+        queue
+        for region in regions
+        for queue in (
+            (namespaces_queue(region), [NamespaceWorkflow], of_namespaces),
+            (cells_queue(region), [CellWorkflow, CellVisitWorkflow], of_cells),
+        )
+    )
     return [
         Worker(
             client,
             task_queue=task_queue,
-            workflows=[entity],
-            activities=activities,
+            workflows=workflows,
+            activities=doing,
             workflow_runner=runner,
             interceptors=[Heartbeats()],
             max_concurrent_activities=CONCURRENT_ACTIVITIES,
@@ -128,10 +124,9 @@ def build_workers(
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             deployment_config=deployment,
         )
-        for region in regions
-        for task_queue, entity, activities in (
-            (namespaces_queue(region), NamespaceWorkflow, of_namespaces),
-            (cells_queue(region), CellWorkflow, of_cells),
+        for task_queue, workflows, doing in (
+            (fleet_queue(), [RolloutWorkflow, LedgerWorkflow], of_the_fleet),
+            *in_regions,
         )
     ]
 
@@ -144,80 +139,21 @@ def _deployment(build_id: str) -> WorkerDeploymentConfig:
     )
 
 
-@asynccontextmanager
-async def adapters(
-    settings: Settings, client: Client
-) -> AsyncIterator[tuple[CellActivities, ProvisioningActivities]]:
-    """Join the activities with the adapters for the real world."""
-    async with AsyncExitStack() as closing:
-        secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
-        pool = await open_pool(settings, secrets)
-        closing.push_async_callback(pool.close)
-        directory, projections = Directory(pool), Projections(pool)
-        connections = CellConnections(directory, secrets)
-        closing.push_async_callback(connections.close)
-        ingress = GatekeeperIngress(directory, connections, secrets)
-        closing.push_async_callback(ingress.close)
-        account_keys = await closing.enter_async_context(
-            _distributing_keys(settings, secrets, pool, connections)
-        )
-        dns = Rfc2136Dns(settings.zone, settings.dns_servers, secrets)
-        yield (
-            CellActivities(AddressObserver(secrets), projections),
-            ProvisioningActivities(
-                zone=settings.zone,
-                fleet=StoredFleet(directory, CellClient(client)),
-                databases=PostgresDatabases(connections, secrets),
-                certificates=FleetAuthority(secrets),
-                registrar=TemporalRegistrar(directory),
-                ingress=ingress,
-                account_keys=account_keys,
-                client_certificates=RecordedClientCertificates(pool),
-                dns=dns,
-                prober=EndpointProber(directory, secrets, dns.resolve),
-                projection=projections,
-            ),
-        )
-
-
-@asynccontextmanager
-async def _distributing_keys(
-    settings: Settings, secrets: SecretStore, pool: Pool, connections: CellConnections
-) -> AsyncIterator[KeyDistribution]:
-    """Tell the cells of the worker's regions of every change of API keys until the block ends."""
-    cells = GatekeeperKeys(Directory(pool), connections)
-    distribution = KeyDistribution(
-        pool,
-        Signer(secrets),
-        cells,
-        Outbox(pool, settings.regions),
-        await database_conninfo(settings, secrets),
-    )
-    following = asyncio.create_task(distribution.run())
-    try:
-        yield distribution
-    finally:
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
-        await cells.close()
-
-
-async def run() -> None:
-    """Work until told to stop."""
+async def run(runtime: CellRuntime) -> None:
+    """Work until told to stop; `runtime` is what changes the servers of the cells."""
     settings = Settings.from_env()
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     client = await connect_engine()
-    async with adapters(settings, client) as (cells, provisioning), AsyncExitStack() as running:
+    async with adapters(settings, client, runtime) as activities, AsyncExitStack() as running:
         for worker in build_workers(
-            client, cells, provisioning, settings.regions, build_id=settings.build_id
+            client, activities, settings.regions, build_id=settings.build_id
         ):
             await running.enter_async_context(worker)
         await stop.wait()
 
 
-def main() -> None:
+def main(runtime: CellRuntime) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run())
+        asyncio.run(run(runtime))

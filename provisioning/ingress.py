@@ -1,16 +1,14 @@
 """Who gets through a cell's ingress: the record its gatekeeper enforces."""
 
-import asyncio
 import contextlib
 import re
 from dataclasses import asdict, replace
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from cells.ingress.enforcement import Gatekeepers
 from cells.ingress.gatekeeper.decoding import decode_record
 from cells.ingress.records import AdmissionRules, IngressRecord, loaded_service
 from cells.ingress.sealing import SealBroken, open_sealed, private_key_context, seal
@@ -20,14 +18,7 @@ from provisioning.connections import CellConnections
 from provisioning.ports import CellDirectory, Incarnation
 from provisioning.types import AdmissionFacts
 
-_ENFORCED_WITHIN = 5.0  # Seconds.
-_ASK_AGAIN_AFTER = 0.1  # Seconds, when the gatekeeper broke off.
-
-# Of its own accord a channel waits ever longer, up to two minutes, for a gatekeeper that was away.
-_RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
-
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class GatekeeperIngress:
@@ -38,21 +29,12 @@ class GatekeeperIngress:
         directory: CellDirectory,
         connections: CellConnections,
         secrets: SecretStore,
-        *,
-        enforced_within: float = _ENFORCED_WITHIN,
+        gatekeepers: Gatekeepers,
     ) -> None:
-        """Wait for a gatekeeper for up to `enforced_within` seconds."""
         self._directory = directory
         self._connections = connections
         self._secrets = secrets
-        self._enforced_within = enforced_within
-        self._channels: dict[str, grpc.aio.Channel] = {}
-
-    async def close(self) -> None:
-        """Close the connections to the gatekeepers."""
-        channels, self._channels = self._channels, {}
-        for channel in channels.values():
-            await channel.close()
+        self._gatekeepers = gatekeepers
 
     async def admit(
         self,
@@ -86,7 +68,10 @@ class GatekeeperIngress:
             # Each sealing looks different: writing it anew would make Envoy load it anew.
             if present.digest != wanted.digest or not _opens(present, sealing_key, key):
                 await _write(connection, wanted)
-        await self._wait(target, wanted.digest, enforced=True)
+        service = loaded_service(target.namespace, wanted.digest)
+        await self._gatekeepers.until_enforced(
+            target.cell, await self._gatekeeper(target), service, f"the record {service}"
+        )
         return AdmissionFacts(wanted.digest, parts=wanted.parts)
 
     async def dismiss(self, target: Incarnation) -> None:
@@ -98,7 +83,10 @@ class GatekeeperIngress:
                 await _write(connection, replace(present, admitted=False))
         # What was enforced stays in the record until the gatekeeper has let go of it: a call that
         # died here is completed by the next one.
-        await self._wait(target, replace(present, admitted=True).digest, enforced=False)
+        service = loaded_service(target.namespace, replace(present, admitted=True).digest)
+        await self._gatekeepers.until_let_go(
+            target.cell, await self._gatekeeper(target), service, f"the record {service}"
+        )
         emptied = replace(
             present,
             admitted=False,
@@ -134,44 +122,8 @@ class GatekeeperIngress:
             raise rejected(f"the secret store has no {cell_sealing_key(target.cell)}")
         return key
 
-    async def _wait(self, target: Incarnation, digest: str, *, enforced: bool) -> None:
-        """Return once the gatekeeper enforces the digest, or enforces it no longer."""
-        address = (await self._directory.locate(target.cell)).gatekeeper
-        service = loaded_service(target.namespace, digest)
-        try:
-            async with asyncio.timeout(self._enforced_within):
-                await self._follow(address, service, enforced=enforced)
-        except TimeoutError:
-            state = "does not enforce" if enforced else "still enforces, or does not answer for,"
-            raise TimeoutError(
-                f"the gatekeeper of cell {target.cell} at {address} {state} the record {service} "
-                f"after {self._enforced_within:g} s"
-            ) from None
-
-    async def _follow(self, address: str, service: str, *, enforced: bool) -> None:
-        """Return when the gatekeeper says so, however often it goes away before that."""
-        stub = health_pb2_grpc.HealthStub(self._channel(address))
-        request = health_pb2.HealthCheckRequest(service=service)
-        while True:
-            watch = stub.Watch(request, wait_for_ready=True)
-            try:
-                async for answer in watch:
-                    if (answer.status == _SERVING) is enforced:
-                        return
-            except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND and not enforced:
-                    return
-            finally:
-                watch.cancel()
-            await asyncio.sleep(_ASK_AGAIN_AFTER)
-
-    def _channel(self, address: str) -> grpc.aio.Channel:
-        channel = self._channels.get(address)
-        if channel is None:
-            channel = self._channels[address] = grpc.aio.insecure_channel(
-                address, options=_RECONNECT
-            )
-        return channel
+    async def _gatekeeper(self, target: Incarnation) -> str:
+        return (await self._directory.locate(target.cell)).gatekeeper
 
 
 def _opens(record: IngressRecord, sealing_key: bytes, key: bytes) -> bool:

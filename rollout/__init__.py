@@ -1,1 +1,1 @@
-"""Rollouts: how a release travels through the rings of the fleet."""
+"""How a release travels through the fleet: ring by ring, batch by batch, and back if need be."""

@@ -9,7 +9,7 @@ from tests.engine import running_engine, running_engine_in_skipped_time
 from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
 
-FLEET_TEST_SECONDS = 300
+FLEET_TEST_SECONDS = 600
 """The first test of a fleet waits for its start as well, on a machine that tests keep busy."""
 
 

@@ -12,10 +12,13 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from cells.activities import CellActivities
 from cells.client import CellClient
+from cells.ledger.activities import LedgerActivities
+from cells.ledger.client import LedgerClient
+from cells.ledger.memory import MemoryLedgerProjection
+from cells.runtime.memory import MemoryRuntime
 from cells.types import (
     NOTHING,
     Capacity,
@@ -26,6 +29,9 @@ from cells.types import (
     ObservedCell,
     Provider,
 )
+from cells.visits.activities import VisitActivities
+from cells.visits.memory import MemoryExaminer
+from controlplane.adapters import Activities
 from controlplane.payloads import data_converter
 from controlplane.resource import Condition, ConditionStatus
 from controlplane.worker import build_workers
@@ -46,6 +52,11 @@ from provisioning.memory import (
     MemoryWorld,
 )
 from provisioning.types import NamespaceSpec
+from rollout.activities import RolloutActivities
+from rollout.client import RolloutClient
+from rollout.memory import MemoryEvidence, MemoryInventory, MemoryRollouts
+from rollout.types import Fleet
+from tests.sandbox import SANDBOX
 
 BIN = Path(sys.executable).parent
 REGION = "aws-us-east-1"
@@ -136,6 +147,26 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
     )
 
 
+def all_activities(
+    client: Client, parts: MemoryCells, provisioning: ProvisioningActivities
+) -> Activities:
+    """Return what a worker does in a fleet that exists in memory."""
+    runtime = MemoryRuntime()
+    return Activities(
+        cells=CellActivities(parts, parts),
+        visits=VisitActivities(runtime, MemoryExaminer(runtime), CellClient(client)),
+        ledger=LedgerActivities(MemoryLedgerProjection()),
+        rollouts=RolloutActivities(
+            inventory=MemoryInventory(lambda: Fleet(datetime.now(UTC), cells=())),
+            evidence=MemoryEvidence(),
+            ledger=LedgerClient(client),
+            rollouts=RolloutClient(client),
+            projection=MemoryRollouts(),
+        ),
+        provisioning=provisioning,
+    )
+
+
 # As for the embedded fleet's engine, whose settings say why.
 NO_ATTACHED_QUERIES = ("--dynamic-config-value", "history.maxBufferedQueryCount=0")
 
@@ -165,16 +196,20 @@ async def running_engine_in_skipped_time() -> AsyncIterator[WorkflowEnvironment]
 
 
 @asynccontextmanager
-async def working(client: Client, *, world: MemoryWorld | None = None) -> AsyncIterator[Entities]:
+async def working(
+    client: Client,
+    *,
+    world: MemoryWorld | None = None,
+    activities: ProvisioningActivities | None = None,
+) -> AsyncIterator[Entities]:
     """Run workers on a world in memory that holds one ready cell."""
     world = world or MemoryWorld(known_cells=[cell_view()])
     parts = MemoryCells()
     workers = build_workers(
         client,
-        CellActivities(parts, parts),
-        memory_activities(world),
+        all_activities(client, parts, activities or memory_activities(world)),
         [REGION],
-        workflow_runner=SandboxedWorkflowRunner(),
+        workflow_runner=SANDBOX,
     )
     async with AsyncExitStack() as running:
         for worker in workers:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def eventually(
-    probe: Callable[[], Awaitable[bool]], *, within: float = 10, every: float = 0.05
+    probe: Callable[[], Awaitable[bool]], *, within: float = 60, every: float = 0.05
 ) -> None:
     """Return once `probe` is true, or raise TimeoutError."""
     async with asyncio.timeout(within):

@@ -94,10 +94,10 @@ class RunningFleet:
 
 
 @contextlib.asynccontextmanager
-async def running_fleet(home: Path) -> AsyncIterator[RunningFleet]:
+async def running_fleet(home: Path, *options: str) -> AsyncIterator[RunningFleet]:
     """Run a fleet in a new home; leave nothing of it behind."""
     try:
-        started = await controlplane("up", home=home)
+        started = await controlplane("up", *options, home=home)
         assert started.code == 0, started.err
         exports = await controlplane("env", "-o", "json", home=home)
         yield RunningFleet(home, json.loads(exports.out))

@@ -56,7 +56,7 @@ class Tenant:
         return operation
 
     async def finished(
-        self, operation: str, within: float = 60, every: float = 0.1
+        self, operation: str, within: float = 200, every: float = 0.1
     ) -> AsyncOperation:
         """Return the operation once it has ended, one way or the other."""
         request = GetAsyncOperationRequest(async_operation_id=operation)
@@ -94,7 +94,7 @@ class Tenant:
         )
 
     async def _persist(self, request: CreateNamespaceRequest | DeleteNamespaceRequest) -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(200):
             while True:
                 try:
                     if isinstance(request, CreateNamespaceRequest):

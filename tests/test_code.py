@@ -9,7 +9,7 @@ import pytest
 BIN = Path(sys.executable).parent
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("check", ["ruff format --check", "ruff check", "mypy", "lint-imports"])
 def test_code(check: str) -> None:
     program, *arguments = check.split()

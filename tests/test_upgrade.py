@@ -8,7 +8,6 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
-from cells.activities import CellActivities
 from controlplane.worker import DEPLOYMENT, build_workers
 from provisioning.memory import MemoryWorld
 from tests.engine import (
@@ -16,6 +15,7 @@ from tests.engine import (
     REGION,
     Entities,
     MemoryCells,
+    all_activities,
     cell_spec,
     cell_view,
     fresh_namespace,
@@ -41,8 +41,7 @@ async def test_a_running_cell_upgrades_once_something_wakes_it(
         for build_id in ("old", "new"):
             for worker in build_workers(
                 client,
-                CellActivities(parts, parts),
-                memory_activities(world),
+                all_activities(client, parts, memory_activities(world)),
                 [REGION],
                 build_id=build_id,
             ):
@@ -65,4 +64,4 @@ async def _make_current(client: Client, build_id: str) -> None:
             return False
         return True
 
-    await eventually(accepted, within=20, every=0.2)
+    await eventually(accepted, within=100, every=0.2)

@@ -1,4 +1,4 @@
-"""The Fleet API's paths about the caller's account: limits, audit log and metrics."""
+"""The Fleet API's paths about accounts: limits, audit log and metrics."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -14,12 +14,16 @@ from controlplane.api.authentication import FORWARDED_FOR
 from controlplane.api.calls import Calls, answered
 from controlplane.api.changes import note_change
 from controlplane.api.metrics import Exposition
+from controlplane.api.strict_body import KeepableText
+from controlplane.errors import not_found
+from controlplane.identity.accounts import account_exists
 from controlplane.identity.limits import AccountLimits, read_limits, set_limits
 from controlplane.identity.types import Principal
 from controlplane.store.audit import AuditLog, Verification
 
 READ_LIMITS = "fleet.account-limits.read"
 SET_LIMITS = "fleet.account-limits.write"
+READ_ANY_LIMITS = "fleet.accounts.limits"
 EXPORT_AUDIT_LOG = "fleet.audit.export"
 READ_METRICS = "fleet.metrics"
 
@@ -43,8 +47,22 @@ class AccountRoutes:
 
         @router.put("/fleet/v1/account/limits")
         async def change_limits(caller: Caller, changes: dict[str, int | None]) -> AccountLimits:
+            """Set limits of the operators' own account; null brings a default back."""
+            return await self._change_limits(caller, caller.account.id, changes)
+
+        @router.get("/fleet/v1/accounts/{account}/limits")
+        async def limits_of(caller: Caller, account: KeepableText) -> AccountLimits:
+            """Return the limits of any account, for operators."""
+            await self.calls.admitted(caller, READ_ANY_LIMITS, None)
+            await self._must_be_there(account)
+            return await read_limits(self.log.pool, account)
+
+        @router.put("/fleet/v1/accounts/{account}/limits")
+        async def change_limits_of(
+            caller: Caller, account: KeepableText, changes: dict[str, int | None]
+        ) -> AccountLimits:
             """Set the limits that are named; null brings a default back. Returns all of them."""
-            return await self._change_limits(caller, changes)
+            return await self._change_limits(caller, account, changes)
 
         @router.get(
             "/fleet/v1/audit-log",
@@ -82,12 +100,15 @@ class AccountRoutes:
 
         return router
 
-    async def _change_limits(
-        self, caller: Principal, changes: dict[str, int | None]
-    ) -> AccountLimits:
-        account = caller.account.id
+    async def _must_be_there(self, account: str) -> None:
+        if not await account_exists(self.log.pool, account):
+            raise not_found(f"account {account!r} not found")
 
+    async def _change_limits(
+        self, caller: Principal, account: str, changes: dict[str, int | None]
+    ) -> AccountLimits:
         async def change() -> AccountLimits:
+            await self._must_be_there(account)
             before = asdict(await read_limits(self.log.pool, account))
             await set_limits(self.log.pool, account, changes)
             self.calls.limits.forget(account)
@@ -98,7 +119,7 @@ class AccountRoutes:
         call = Call(
             caller,
             SET_LIMITS,
-            request=lambda: dict(changes),
+            request=lambda: {"account": account, "limits": dict(changes)},
             forwarded_for=FORWARDED_FOR.get(),
         )
         return answered(await self.calls.change(call, change))

@@ -1,8 +1,9 @@
-"""The namespaces' entities, reached through the engine."""
+"""The namespaces' entities, reached through the engine, and how long anything there may take."""
 
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from temporalio.client import Client, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.envconfig import ClientConfig
@@ -36,6 +37,9 @@ _SILENT = {
     # The entity's last workflow task failed or timed out, say with its worker; it is tried again.
     RPCStatusCode.FAILED_PRECONDITION,
 }
+
+
+T = TypeVar("T")
 
 
 async def connect_lazily() -> Client:
@@ -81,23 +85,29 @@ class EngineWriter:
         return await self._accepted(self.namespaces.delete(namespace, request))
 
     async def _accepted(self, request: Awaitable[NamespaceView]) -> NamespaceView:
-        try:
-            async with asyncio.timeout(self.accept_within_seconds):
-                return await request
-        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise _unavailable("has not taken the request up in time") from error
-        except RPCError as error:
-            if error.status in _SILENT:
-                raise _unavailable("does not answer") from error
-            raise
-        except RuntimeError as error:
-            # How a lazy client reports that it could not connect.
-            if str(error).startswith("Failed client connect"):
-                raise _unavailable("cannot be reached") from error
-            raise
+        return await accepted(request, self.accept_within_seconds)
+
+
+async def accepted(request: Awaitable[T], within_seconds: float) -> T:
+    """Return what an entity answers; raise EngineUnavailable when nothing answers in time."""
+    try:
+        async with asyncio.timeout(within_seconds):
+            return await request
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise _unavailable("has not taken the request up in time") from error
+    except RPCError as error:
+        if error.status in _SILENT:
+            raise _unavailable("does not answer") from error
+        raise
+    except RuntimeError as error:
+        # How a lazy client reports that it could not connect.
+        if str(error).startswith("Failed client connect"):
+            raise _unavailable("cannot be reached") from error
+        raise
 
 
 def _unavailable(what: str) -> EngineUnavailable:
     return EngineUnavailable(
-        f"the engine {what}: send the same request again, with the same async_operation_id"
+        f"the engine {what}: send the same request again, with the same id (async_operation_id, "
+        "or that of the rollout)"
     )

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI
 
-from cells.types import CellView
 from controlplane.api.authentication import Verifier
 from controlplane.api.calls import Calls
 from controlplane.api.fleet_types import OperationDetails, Problem, operation_details
@@ -42,12 +41,6 @@ def fleet_app(
         """Answer once the read model does."""
         await reads.ping()
         return {"status": "ok"}
-
-    @app.get("/fleet/v1/cells")
-    async def cells(caller: Caller) -> list[CellView]:
-        """Return every cell, by id."""
-        await calls.admitted(caller, "fleet.cells", None)
-        return await reads.cells()
 
     @app.get("/fleet/v1/operations/{operation}")
     async def operation(caller: Caller, operation: str) -> OperationDetails:

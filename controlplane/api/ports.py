@@ -1,7 +1,10 @@
 """What the API needs of the entities behind it."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from cells.ledger.types import Fence, Fenced
+from cells.types import CellView
 from provisioning.types import (
     CreateNamespace,
     DeleteNamespace,
@@ -14,6 +17,8 @@ from provisioning.types import (
     UpdateNamespace,
     UpdateTags,
 )
+from rollout.simulation.types import Forecast, Simulation
+from rollout.types import Control, RolloutView, StartRollout
 
 
 class EngineUnavailable(Exception):
@@ -47,3 +52,49 @@ class NamespaceWriter(Protocol):
     async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView: ...
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView: ...
+
+
+class RolloutWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def start(self, request: StartRollout) -> RolloutView:
+        """Begin the rollout; asked for again with the same content, it is not begun again."""
+        ...
+
+    async def control(self, rollout: str, request: Control) -> RolloutView:
+        """Tell a rollout what a person wants; under the same id that is done once."""
+        ...
+
+
+class LedgerWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def fence(self, request: Fence) -> Fenced | None:
+        """Take a lease from its holder; return None where that has none."""
+        ...
+
+
+class CellWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def cordon(self, cell: str, *, reason: str, by: str) -> CellView: ...
+
+    async def uncordon(self, cell: str) -> CellView: ...
+
+    async def lift_quarantine(self, cell: str, *, by: str) -> CellView: ...
+
+
+class Simulator(Protocol):
+    async def forecast(self, simulation: Simulation) -> Forecast:
+        """Return what to expect of a rollout; no fleet is touched."""
+        ...
+
+
+@dataclass(frozen=True)
+class FleetWriters:
+    """What changes the fleet, or thinks its changes through."""
+
+    rollouts: RolloutWriter
+    ledger: LedgerWriter
+    cells: CellWriter
+    simulator: Simulator

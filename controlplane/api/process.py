@@ -8,10 +8,15 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from cells.client import CellClient
+from cells.ledger.client import LedgerClient
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.engine import EngineWriter, connect_lazily
+from controlplane.api.fleet_engine import EngineCells, EngineLedger, EngineRollouts
 from controlplane.api.logs import log_json_lines
+from controlplane.api.ports import FleetWriters
 from controlplane.api.server import serving
+from controlplane.api.simulator import SimulatorProcess
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.signing_keys import load_signer
 from controlplane.secrets.file import FileSecretStore
@@ -19,6 +24,7 @@ from controlplane.settings import ApiSettings, Settings
 from controlplane.store.pool import database_conninfo, open_pool_on
 from controlplane.store.schema import migrate
 from provisioning.client import NamespaceClient
+from rollout.client import RolloutClient
 
 _ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
 _logger = logging.getLogger(__name__)
@@ -34,12 +40,25 @@ async def run(settings: Settings, listen: ApiSettings) -> None:
     await migrate(conninfo)
     engine = await connect_lazily()
     writer = EngineWriter(NamespaceClient(engine))
+    fleet = FleetWriters(
+        EngineRollouts(RolloutClient(engine)),
+        EngineLedger(LedgerClient(engine)),
+        EngineCells(CellClient(engine)),
+        SimulatorProcess(),
+    )
     pool = await open_pool_on(conninfo)
     try:
         keys = ApiKeys(pool, await load_signer(secrets))
         certificate = ApiCertificate(secrets, settings.zone)
         async with serving(
-            pool, keys, writer, certificate, settings.zone, listen, lambda: _answers(engine)
+            pool,
+            keys,
+            writer,
+            fleet,
+            certificate,
+            settings.zone,
+            listen,
+            lambda: _answers(engine),
         ) as ports:
             _logger.info("serving", extra=vars(ports))
             await stop.wait()

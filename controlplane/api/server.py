@@ -39,7 +39,8 @@ from controlplane.api.namespace_messages import NamespaceMessages
 from controlplane.api.namespace_routes import NamespaceRoutes
 from controlplane.api.once import Once
 from controlplane.api.open_services import open_services
-from controlplane.api.ports import NamespaceWriter
+from controlplane.api.operator_routes import operator_routers
+from controlplane.api.ports import FleetWriters, NamespaceWriter
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.limits import AccountLimitsReader
 from controlplane.identity.managed_keys import ManagedKeys
@@ -83,6 +84,7 @@ async def serving(
     pool: Pool,
     keys: ApiKeys,
     writer: NamespaceWriter,
+    fleet: FleetWriters,
     certificate: ApiCertificate,
     zone: str,
     listen: ApiSettings,
@@ -128,6 +130,8 @@ async def serving(
     app.include_router(jwks_router(keys))
     exposition = Exposition(metrics, Monitoring(pool), engine_answers)
     app.include_router(AccountRoutes(calls, log, exposition).router(http_caller(keys)))
+    for router in operator_routers(calls, pool, reads, fleet, http_caller(keys)):
+        app.include_router(router)
     async with (
         _serving_http(app, listen.http_listen) as http_port,
         _running(certificate.keep_fresh()),

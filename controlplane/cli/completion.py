@@ -1,7 +1,7 @@
 """What the shell offers after TAB: names that only the control plane knows.
 
-Called while somebody types: quick, and silent whatever goes wrong. Hence the Cloud Ops API over
-HTTP, by the standard library: its clients take longer to import than there is patience for.
+Called while somebody types: quick, and silent whatever goes wrong. Hence the APIs over HTTP, by the
+standard library: their clients take longer to import than there is patience for.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from controlplane.cli.connection import Connection, resolve
 PATIENCE = 1.0
 """Seconds to wait for the API."""
 _PAGE = "pageSize=1000"  # As many as the API gives at once.
+_FLEET_PAGE = "page_size=1000"
+_FLEET = "fleet/v1"
 
 Described = list[tuple[str, str]]
 """What can be typed, and what help there is on it."""
@@ -63,21 +65,48 @@ def complete_service_account(ctx: typer.Context, incomplete: str) -> Described:
     ]
 
 
-def _ask(ctx: typer.Context, path: str, field: str) -> list[dict[str, Any]]:
-    """Return the first page of a list of the Cloud Ops API; empty if that fails."""
+def complete_release(ctx: typer.Context, incomplete: str) -> Described:
+    """Return the names of releases, with the server versions they bring."""
+    return [
+        (details["release"]["name"], details["release"].get("server_version", ""))
+        for details in _ask(ctx, f"releases?{_FLEET_PAGE}", "releases", api=_FLEET)
+        if details["release"]["name"].startswith(incomplete)
+    ]
+
+
+def complete_rollout(ctx: typer.Context, incomplete: str) -> Described:
+    """Return the ids of rollouts, with how they are."""
+    return [
+        (rollout["id"], rollout.get("outcome") or rollout.get("phase", ""))
+        for rollout in _ask(ctx, f"rollouts?{_FLEET_PAGE}", "rollouts", api=_FLEET)
+        if rollout["id"].startswith(incomplete)
+    ]
+
+
+def complete_cell(ctx: typer.Context, incomplete: str) -> Described:
+    """Return the ids of cells, with their rings."""
+    return [
+        (cell["id"], f"ring {cell['spec']['ring']}")
+        for cell in _ask(ctx, "cells", "", api=_FLEET)
+        if cell["id"].startswith(incomplete)
+    ]
+
+
+def _ask(ctx: typer.Context, path: str, field: str, api: str = "cloud") -> list[dict[str, Any]]:
+    """Return the first page of a list; empty if that fails. Without a field, the answer is one."""
     given: Mapping[str, str | None] = ctx.params
     try:
         connection = asyncio.run(
             resolve(given.get("address"), given.get("url"), given.get("api_key"))
         )
-        answer = _get(connection, f"/cloud/{path}")
-        found: list[dict[str, Any]] = answer.get(field, [])
+        answer = _get(connection, f"/{api}/{path}")
+        found: list[dict[str, Any]] = answer.get(field, []) if field else answer
         return found
     except Exception:  # noqa: BLE001 - anything said now would land in the line being typed
         return []
 
 
-def _get(connection: Connection, path: str) -> dict[str, Any]:
+def _get(connection: Connection, path: str) -> Any:
     where = urlsplit(connection.url or "")
     if where.hostname is None:
         return {}
@@ -93,7 +122,6 @@ def _get(connection: Connection, path: str) -> dict[str, Any]:
     )
     try:
         http.request("GET", path, headers={"authorization": f"Bearer {connection.api_key}"})
-        answer: dict[str, Any] = json.load(http.getresponse())
-        return answer
+        return json.load(http.getresponse())
     finally:
         http.close()

@@ -30,8 +30,21 @@ class EnvFormat(StrEnum):
     JSON = "json"
 
 
+ServerVersionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The Temporal server that the cells of a new fleet start with, such as 1.30.2.",
+        show_default="the newest",
+    ),
+]
+
+
 @app.command()
-def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> None:
+def up(
+    home: HomeOption = None,
+    server_version: ServerVersionOption = None,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
     """Start the fleet, or repair it: everything runs and answers when this returns."""
     from controlplane.cli.fleet_progress import start_progress
     from controlplane.cli.fleet_view import print_status, show_next_steps, show_status
@@ -43,7 +56,7 @@ def up(home: HomeOption = None, output: OutputOption = OutputFormat.TABLE) -> No
         chosen = Home.choose(home)
         began = time.monotonic()
         with start_progress(f"Starting the fleet in {chosen.path}") as progress:
-            asyncio.run(Fleet(chosen).up(progress))
+            asyncio.run(Fleet(chosen).up(progress, server_version))
         notes().print(f"Everything answers after {time.monotonic() - began:.1f} s\n", markup=False)
         found = asyncio.run(fleet_status(chosen))
     if output is OutputFormat.JSON:

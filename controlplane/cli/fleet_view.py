@@ -9,6 +9,7 @@ from rich.text import Text
 
 from controlplane.cli.output import Json, print_json, results, table
 from controlplane.local.preparation import PROGRAM_OF_PORT
+from controlplane.local.prometheus import PROMETHEUS
 from controlplane.local.status import CellStatus, FleetStatus
 from controlplane.local.supervisor import ProgramStatus
 
@@ -50,6 +51,8 @@ def show_status(status: FleetStatus) -> None:
     out.print(f"\nCloud Ops API  {address('api')} (plaintext), {address('api-tls')} (TLS)")
     out.print(f"Fleet API      http://{address('api-http')}")
     out.print(f"Temporal UI    http://{address('engine-ui')}/namespaces/controlplane/workflows")
+    if PROMETHEUS in record.ports:
+        out.print(f"Prometheus     http://{address(PROMETHEUS)}")
 
 
 def show_next_steps(home: Path | None) -> None:

@@ -10,7 +10,7 @@ from temporalio.api.cloud.operation.v1 import AsyncOperation
 from controlplane.api.fleet_types import OperationDetails
 from controlplane.cli.api import Api
 from controlplane.cli.failures import CommandFailed
-from controlplane.cli.fleet_api import ApiUnavailable
+from controlplane.cli.fleet_http import ApiUnavailable
 from controlplane.cli.options import WaitOptions
 from controlplane.cli.output import notes, seconds
 from controlplane.cli.progress import progress

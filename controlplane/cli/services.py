@@ -1,5 +1,6 @@
 """The control plane's own processes, as a supervisor starts them."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,14 @@ app = typer.Typer()
 @app.command(hidden=True)
 def worker() -> None:
     """Run a worker until told to stop."""
+    from cells.runtime.absent import AbsentRuntime
+    from controlplane.local.control_plane import RUNTIME_HOME_VARIABLE
+    from controlplane.local.home import Home
+    from controlplane.local.runtime import LocalRuntime
     from controlplane.worker import main
 
-    main()
+    home = os.environ.get(RUNTIME_HOME_VARIABLE)
+    main(LocalRuntime(Home(Path(home))) if home else AbsentRuntime())
 
 
 @app.command(hidden=True)

@@ -12,6 +12,7 @@ from controlplane.identity.keys import insert_key
 from controlplane.identity.signing_keys import Signer, ensure_signer
 from controlplane.identity.types import Role
 from controlplane.secrets.port import SecretStore
+from controlplane.store.pool import Pool
 
 FIRST_KEY_LIFETIME = timedelta(days=365)
 
@@ -36,6 +37,8 @@ async def ensure_first_account(
 ) -> FirstAccount:
     """Make the account and the owner a new deployment begins with, unless it has one.
 
+    It is the operators': the fleet is theirs to run.
+
     The token is returned to whoever makes the account, once. If it was lost before it could be
     kept, `issue_owner_key` makes another.
     """
@@ -45,8 +48,14 @@ async def ensure_first_account(
         first = await (await connection.execute(_FIRST_OWNER, {"account": None})).fetchone()
         if first is not None:
             return FirstAccount(str(first[0]), None)
-        account, owner = await _create_account(connection, name, owner_email)
+        account, owner = await _create_operators(connection, name, owner_email)
         return FirstAccount(account, await _issue(connection, signer, account, owner))
+
+
+async def account_exists(pool: Pool, account: str) -> bool:
+    async with pool.connection() as connection:
+        found = await connection.execute("SELECT FROM accounts WHERE id = %s", (account,))
+        return await found.fetchone() is not None
 
 
 async def issue_owner_key(conninfo: str, secrets: SecretStore, account: str) -> str:
@@ -59,12 +68,14 @@ async def issue_owner_key(conninfo: str, secrets: SecretStore, account: str) -> 
         return await _issue(connection, signer, account, str(owner[1]))
 
 
-async def _create_account(
+async def _create_operators(
     connection: AsyncConnection, name: str, owner_email: str
 ) -> tuple[str, str]:
-    """Return the ids of a new account and of its owner."""
+    """Return the ids of a new account of operators and of its owner."""
     account, owner = new_account_id(), str(uuid4())
-    await connection.execute("INSERT INTO accounts (id, name) VALUES (%s, %s)", (account, name))
+    await connection.execute(
+        "INSERT INTO accounts (id, name, operator) VALUES (%s, %s, true)", (account, name)
+    )
     await connection.execute(
         "INSERT INTO users (id, account_id, email, role) VALUES (%s, %s, %s, %s)",
         (owner, account, owner_email, Role.OWNER.value),

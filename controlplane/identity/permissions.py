@@ -26,6 +26,8 @@ class Needs:
 
     roles: frozenset[Role]
     permission: Permission | None = None
+    operators: bool = False
+    """Whether the role counts in an account of the fleet's operators only."""
 
 
 ANYBODY = Needs(frozenset(Role))
@@ -37,6 +39,8 @@ METRICS_READERS = Needs(READERS.roles | {Role.METRICS_READ})
 NAMESPACE_ADMINS = Needs(RUNS_THE_ACCOUNT, Permission.ADMIN)
 NAMESPACE_WRITERS = Needs(RUNS_THE_ACCOUNT, Permission.WRITE)
 NAMESPACE_READERS = Needs(RUNS_THE_ACCOUNT, Permission.READ)
+OPERATORS = Needs(RUNS_THE_ACCOUNT, operators=True)
+FLEET_READERS = Needs(READERS.roles, operators=True)
 
 TABLE: Mapping[str, Needs] = {
     # Who one is, and what there is to choose from.
@@ -80,8 +84,7 @@ TABLE: Mapping[str, Needs] = {
     "UpdateApiKey": ANYBODY,
     "DeleteApiKey": ANYBODY,
     "users.manage": ADMINS,
-    # The Fleet API.
-    "fleet.cells": ADMINS,
+    # The Fleet API, for those who use the fleet.
     "fleet.namespace": NAMESPACE_READERS,
     "fleet.operation": ANYBODY,
     "fleet.inspect": NAMESPACE_READERS,
@@ -92,9 +95,27 @@ TABLE: Mapping[str, Needs] = {
     "fleet.client-certificates.issue": NAMESPACE_WRITERS,
     "fleet.certificates.revoke": NAMESPACE_ADMINS,
     "fleet.account-limits.read": READERS,
-    "fleet.account-limits.write": OWNERS,
     "fleet.audit.export": ADMINS,
     "fleet.metrics": METRICS_READERS,
+    # The Fleet API, for those who run the fleet. What an account may have is theirs to say, also
+    # where the account is their own.
+    "fleet.account-limits.write": OPERATORS,
+    "fleet.accounts.limits": FLEET_READERS,
+    "fleet.cells": FLEET_READERS,
+    "fleet.cells.cordon": OPERATORS,
+    "fleet.cells.lift-quarantine": OPERATORS,
+    "fleet.releases.read": FLEET_READERS,
+    "fleet.releases.create": OPERATORS,
+    "fleet.rollouts.read": FLEET_READERS,
+    "fleet.rollouts.plan": FLEET_READERS,
+    "fleet.rollouts.simulate": OPERATORS,
+    "fleet.rollouts.start": OPERATORS,
+    "fleet.rollouts.control": OPERATORS,
+    "fleet.ledger.read": FLEET_READERS,
+    "fleet.ledger.fence": OPERATORS,
+    "fleet.calendar.read": FLEET_READERS,
+    "fleet.calendar.write": OPERATORS,
+    "fleet.calendar.block": OPERATORS,
 }
 """What each action takes, by the name of its RPC or of what the Fleet API does. What is not here
 nobody may do."""
@@ -130,6 +151,11 @@ def authorize(principal: Principal, action: str, namespace: str | None) -> None:
         held = principal.access.permission(namespace)
         if held is not None and needs.permission in _INCLUDES[held]:
             return
+    if needs.operators and not principal.account.operator:
+        raise PermissionDenied(
+            f"{action} is for the fleet's operators, and account {principal.account.id} is not "
+            "theirs: ask them to do it"
+        )
     if principal.access.role not in needs.roles:
         raise PermissionDenied(_refusal(principal, action, needs, namespace))
 

@@ -22,7 +22,7 @@ from controlplane.identity.types import (
 _PRINCIPALS = """
 SELECT (SELECT revision FROM signing_key_revision) AS signing_keys,
        k.id AS key_id, a.id AS account_id,
-       a.name AS account_name, a.created_at AS account_created_at,
+       a.name AS account_name, a.created_at AS account_created_at, a.operator,
        k.owner_id, k.owner_type, k.display_name, k.description, k.expires_at,
        k.created_at AS key_created_at, k.modified_at AS key_modified_at, k.version AS key_version,
        coalesce(u.role, s.role) AS role,
@@ -51,6 +51,7 @@ class _Row:
     account_id: str
     account_name: str
     account_created_at: datetime
+    operator: bool
     owner_id: str
     owner_type: str
     display_name: str
@@ -89,7 +90,7 @@ def access_of(role: str, namespaces: Mapping[str, str] | None) -> Access:
 
 
 def _principal(row: _Row) -> Principal:
-    account = Account(row.account_id, row.account_name, row.account_created_at)
+    account = Account(row.account_id, row.account_name, row.account_created_at, row.operator)
     key = ApiKey(
         id=row.key_id,
         owner_id=row.owner_id,

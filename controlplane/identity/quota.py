@@ -10,7 +10,7 @@ from controlplane.store.pool import Pool
 
 TRY_AGAIN_AFTER = timedelta(seconds=1)
 """An operation takes about as long to finish."""
-RAISED_BY = "an owner of the account can raise it (PUT /fleet/v1/account/limits)"
+RAISED_BY = "the fleet's operators can raise it (PUT /fleet/v1/accounts/<account>/limits)"
 
 # A claim that is older than this and that no entity took up belongs to a call that died.
 _CLAIM_COUNTS_FOR = "interval '1 minute'"

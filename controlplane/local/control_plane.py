@@ -10,6 +10,7 @@ from controlplane.local.cells import CELLS
 from controlplane.local.databases import CONTROLPLANE
 from controlplane.local.home import FleetRecord, Home, keep_file
 from controlplane.local.postgres import PostgresServer
+from controlplane.local.prometheus import PROMETHEUS, SCRAPE_SECONDS
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import (
     ENGINE_NAMESPACE,
@@ -33,6 +34,9 @@ PORTS = {
     "api-http": API,
 }
 """The names of the control plane's ports in the record, and the program that listens on each."""
+
+RUNTIME_HOME_VARIABLE = "CONTROLPLANE_RUNTIME_HOME"
+"""Tells the worker in whose home the cells run that it changes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,11 @@ class ControlPlaneLayout:
             Program(
                 WORKER,
                 _ourselves("worker"),
-                service_environment(self.home, self.record),
+                {
+                    **service_environment(self.home, self.record),
+                    RUNTIME_HOME_VARIABLE: str(self.home.path),
+                    **self._metrics,
+                },
                 version=ours,
             ),
             Program(
@@ -92,6 +100,15 @@ class ControlPlaneLayout:
                 version=ours,
             ),
         ]
+
+    @property
+    def _metrics(self) -> dict[str, str]:
+        if not self.record.prometheus_program:
+            return {}
+        return {
+            "CONTROLPLANE_PROMETHEUS_URL": f"http://{self.record.address(PROMETHEUS)}",
+            "CONTROLPLANE_PROMETHEUS_SCRAPE_SECONDS": str(SCRAPE_SECONDS),
+        }
 
 
 def service_environment(home: Home, record: FleetRecord) -> dict[str, str]:

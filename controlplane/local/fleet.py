@@ -5,11 +5,16 @@ from dataclasses import dataclass, replace
 
 from controlplane.local.fleet_secrets import OWNER_API_KEY, read_text
 from controlplane.local.home import FleetRecord, Home, HomeRefused
-from controlplane.local.preparation import choose, open_secrets, prepare
+from controlplane.local.preparation import choose, fetch_servers, open_secrets, prepare
+from controlplane.local.prometheus import PROGRAM_VARIABLE
 from controlplane.local.startup import Progress, Startup
 from controlplane.local.supervisor import Supervisor
 
 _WAITING = "waiting: another `controlplane up` or `down` is at work here"
+_NO_PROMETHEUS = (
+    "no program `prometheus`: rollouts bake on health and canaries alone (install it, or name it "
+    f"in {PROGRAM_VARIABLE}, and run `controlplane up` again)"
+)
 
 
 @dataclass(frozen=True)
@@ -18,22 +23,34 @@ class Fleet:
 
     home: Home
 
-    async def up(self, progress: Progress) -> FleetRecord:
-        """Make everything run and answer that does not; what is fine already is left alone."""
+    async def up(self, progress: Progress, server_version: str | None = None) -> FleetRecord:
+        """Make everything run and answer that does not; what is fine already is left alone.
+
+        `server_version` is what the cells of a new home run; without it, the one that we bring.
+        """
         self.home.prepare()
         supervisor = Supervisor(self.home)
         async with self.home.locked(lambda: progress.note(_WAITING)):
             if lost := await supervisor.stop_orphans():
                 progress.note(f"stopped what had lost its supervisor: {', '.join(sorted(lost))}")
-            running = [name for name, s in (await supervisor.statuses()).items() if s.up]
-            record, changes = await choose(self.home, running)
+            await fetch_servers(
+                self.home,
+                server_version,
+                lambda version: progress.note(f"fetching Temporal server {version}"),
+            )
+            async with self.home.record_locked():
+                running = [name for name, s in (await supervisor.statuses()).items() if s.up]
+                record, changes = await choose(self.home, running, server_version)
+                fleet = await prepare(self.home, record)
+                await supervisor.ensure_running(fleet.programs)
             for change in changes:
                 progress.note(change)
-            fleet = await prepare(self.home, record)
-            await supervisor.ensure_running(fleet.programs)
+            if not record.prometheus_program:
+                progress.note(_NO_PROMETHEUS)
             account = await Startup(fleet, supervisor, progress).run()
-            record = replace(record, account=account)
-            self.home.save(record)
+            async with self.home.record_locked():
+                record = replace(self.home.load(), account=account)
+                self.home.save(record)
             return record
 
     async def down(self, note: Callable[[str], None], *, delete: bool) -> None:

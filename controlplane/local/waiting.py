@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import grpc
 import httpx
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from temporalio.api.workflowservice.v1 import GetClusterInfoRequest, GetClusterInfoResponse
 
 WORKFLOW_SERVICE = "temporal.api.workflowservice.v1.WorkflowService"
 
@@ -36,6 +37,23 @@ async def is_serving(address: str, service: str = "") -> bool:
         except grpc.aio.AioRpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def answered_version(frontend: str) -> str | None:
+    """Return the version that the Temporal server says it has, or None when it does not answer."""
+    if not await _listens(frontend):
+        return None
+    async with grpc.aio.insecure_channel(frontend) as channel:
+        ask = channel.unary_unary(
+            f"/{WORKFLOW_SERVICE}/GetClusterInfo",
+            request_serializer=GetClusterInfoRequest.SerializeToString,
+            response_deserializer=GetClusterInfoResponse.FromString,
+        )
+        try:
+            info = await ask(GetClusterInfoRequest(), timeout=_ANSWER_SECONDS)
+        except grpc.aio.AioRpcError:
+            return None
+    return str(info.server_version)
 
 
 async def _listens(address: str) -> bool:

@@ -36,6 +36,8 @@ FORMER_SIGNING_KEYS = "identity/signing-keys/"
 """The beginning of the names of keys that signed API keys before it."""
 CONTROLPLANE_DATABASE = "controlplane/database"
 """The password of the control plane's own database role."""
+PROMETHEUS_TOKEN = "prometheus/token"  # noqa: S105 - where it is, not what.
+"""The bearer token that the Prometheus of the cells' metrics wants, if it wants one."""
 DNS_UPDATE_KEY = "dns/update-key"
 """Base64: the TSIG key that signs dynamic updates of the fleet's zone."""
 

@@ -1,5 +1,6 @@
 """Connections to the control plane's database."""
 
+import asyncio
 import select
 
 from psycopg import AsyncConnection
@@ -10,11 +11,29 @@ from psycopg_pool import AsyncConnectionPool
 from controlplane.secrets.port import CONTROLPLANE_DATABASE, SecretStore
 from controlplane.settings import Settings
 
-Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
-"""Connections in autocommit: a statement is its own transaction unless one is opened."""
-
 _MAX_CONNECTIONS = 10
 _ACQUIRE_SECONDS = 5.0
+
+
+class Pool(AsyncConnectionPool[AsyncConnection[TupleRow]]):
+    """Connections in autocommit: a statement is its own transaction unless one is opened."""
+
+    async def getconn(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in what it overrides
+    ) -> AsyncConnection[TupleRow]:
+        """Return a connection, or give it back at once if the caller was cancelled meanwhile.
+
+        The pool waits by `asyncio.wait_for`, which before Python 3.12 loses a cancellation that
+        comes as it wakes: a loop that lives on connections could then not be stopped.
+        """
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        connection = await super().getconn(timeout)
+        if task and task.cancelling() > cancelled:
+            await self.putconn(connection)
+            raise asyncio.CancelledError
+        return connection
 
 
 async def database_conninfo(settings: Settings, secrets: SecretStore) -> str:
@@ -35,7 +54,7 @@ async def open_pool(settings: Settings, secrets: SecretStore) -> Pool:
 
 async def open_pool_on(conninfo: str) -> Pool:
     """Open a pool on any database; the caller closes it."""
-    pool: Pool = AsyncConnectionPool(
+    pool = Pool(
         conninfo,
         min_size=1,
         max_size=_MAX_CONNECTIONS,

@@ -19,6 +19,12 @@ async def tenant(api: RunningApi) -> Tenant:
     return await api.tenant()
 
 
+@pytest.fixture
+async def operator(api: RunningApi) -> Tenant:
+    """Somebody who runs the fleet."""
+    return await api.tenant(operator=True)
+
+
 @pytest.fixture(params=["gRPC", "HTTP"])
 async def door(request: pytest.FixtureRequest, tenant: Tenant) -> AsyncIterator[Door]:
     """Each way to the Cloud Ops API, as the tenant."""

@@ -24,11 +24,13 @@ from controlplane.local.account import LIMITS
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import FLEET_CA
 from controlplane.settings import ApiSettings
+from controlplane.store.inventory import StoredInventory
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
 from controlplane.store.queries import ReadModel
 from provisioning.certificates.x509 import CertificateAndKey, new_ca
 from provisioning.types import NamespaceView
+from tests.api.fleet_writer import MemoryFleetWriter
 from tests.api.writer import MemoryWriter
 from tests.identity.cells import distribution_to, running
 from tests.identity.people import Owner, new_owner
@@ -46,6 +48,7 @@ class RunningApi:
     pool: Pool
     keys: ApiKeys
     writer: MemoryWriter
+    fleet: MemoryFleetWriter
     ca: CertificateAndKey
     ports: Listening
     secrets: MemorySecretStore
@@ -58,9 +61,12 @@ class RunningApi:
     def reads(self) -> ReadModel:
         return ReadModel(self.pool)
 
-    async def tenant(self) -> "Tenant":
-        """Return a new account's owner, connected; it has limits that are in nobody's way."""
-        owner = await new_owner(self.keys)
+    async def tenant(self, *, operator: bool = False) -> "Tenant":
+        """Return a new account's owner, connected; it has limits that are in nobody's way.
+
+        With `operator`, the account is one of the fleet's operators.
+        """
+        owner = await new_owner(self.keys, operator=operator)
         async with self.pool.connection() as connection:
             await raise_limits(connection, owner.account, LIMITS)
         token = (await owner.key()).token
@@ -142,13 +148,17 @@ async def running_api(postgres: RunningPostgres) -> AsyncIterator[RunningApi]:
     ca = new_ca("fleet", validity=timedelta(days=365))
     await secrets.put(FLEET_CA, ca.to_pem())
     async with migrated_pool(postgres) as pool:
-        for cell in (
+        known = (
             cell_view(),
             cell_view("aws-us-west-2-c1", region="aws-us-west-2"),
             cell_view("synthetic-c0", region="gcp-us-central1", ring=0),
-        ):
+        )
+        for cell in known:
             await Projections(pool).publish_cell(cell)
         keys, writer = ApiKeys(pool, await ensure_signer(secrets)), MemoryWriter()
+        fleet = MemoryFleetWriter(
+            fleet=await StoredInventory(pool).take(), cells={cell.id: cell for cell in known}
+        )
         anywhere = ApiSettings("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0")
         certificate = ApiCertificate(secrets, ZONE)
 
@@ -159,6 +169,8 @@ async def running_api(postgres: RunningPostgres) -> AsyncIterator[RunningApi]:
         distribution = distribution_to(cells, pool, keys.signer)
         async with (
             running(distribution),
-            serving(pool, keys, writer, certificate, ZONE, anywhere, engine_answers) as ports,
+            serving(
+                pool, keys, writer, fleet.all(), certificate, ZONE, anywhere, engine_answers
+            ) as ports,
         ):
-            yield RunningApi(pool, keys, writer, ca, ports, secrets, distribution, cells)
+            yield RunningApi(pool, keys, writer, fleet, ca, ports, secrets, distribution, cells)

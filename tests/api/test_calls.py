@@ -88,7 +88,6 @@ async def test_the_namespace_that_a_request_names_decides(api: RunningApi, tenan
         ("GET", "/metrics", Role.METRICS_READ),
         ("GET", "/metrics", Role.READ),
         ("GET", "/fleet/v1/account/limits", Role.READ),
-        ("PUT", "/fleet/v1/account/limits", Role.OWNER),
         ("GET", "/fleet/v1/audit-log", Role.ADMIN),
         ("GET", "/fleet/v1/audit-log/verification", Role.ADMIN),
         ("GET", "/cloud/audit-logs", Role.ADMIN),
@@ -105,8 +104,7 @@ async def test_the_account_role_decides_over_http_as_well(
             headers={"authorization": f"Bearer {token}"},
             trust_env=False,
         ) as http:
-            body = {"namespaces": 7} if method == "PUT" else None
-            status[role] = (await http.request(method, path, json=body)).status_code
+            status[role] = (await http.request(method, path)).status_code
 
     assert status == {allowed: 200, Role.NONE: 403}
 
@@ -133,11 +131,11 @@ async def test_a_namespace_of_another_account_is_as_absent_as_one_that_never_was
     assert len(told) == 1
 
 
-async def test_every_door_leads_through_the_same_rate(tenant: Tenant) -> None:
-    async with tenant.http() as http:
+async def test_every_door_leads_through_the_same_rate(operator: Tenant) -> None:
+    async with operator.http() as http:
         await http.put("/fleet/v1/account/limits", json={"requests_per_second": 1})
         with pytest.raises(grpc.aio.AioRpcError, match="requests_per_second"):
-            await _until_refused(tenant)
+            await _until_refused(operator)
         answers = [(await http.get(path)).status_code for path in ("/cloud/account", "/metrics")]
 
     assert answers == [429, 429]

@@ -72,6 +72,7 @@ async def another_api(api: RunningApi) -> AsyncIterator[int]:
             pool,
             ApiKeys(pool, await ensure_signer(api.secrets)),
             api.writer,
+            api.fleet.all(),
             ApiCertificate(api.secrets, ZONE),
             ZONE,
             ApiSettings("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"),

@@ -21,9 +21,9 @@ CREATE = CreateNamespace("op-1", namespace_spec())
 DELETE = DeleteNamespace("op-2", "")
 
 
-async def writer(port: int) -> EngineWriter:
+async def writer(port: int, *, accept_within_seconds: float = 0.5) -> EngineWriter:
     client = await Client.connect(f"127.0.0.1:{port}", lazy=True, data_converter=data_converter)
-    return EngineWriter(NamespaceClient(client), accept_within_seconds=0.5)
+    return EngineWriter(NamespaceClient(client), accept_within_seconds=accept_within_seconds)
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def mute_server() -> AsyncIterator[int]:
 
 
 async def test_an_engine_that_is_not_there_is_unavailable() -> None:
-    namespaces = await writer(free_port())
+    namespaces = await writer(free_port(), accept_within_seconds=60)
 
     with pytest.raises(EngineUnavailable, match="cannot be reached: send the same request again"):
         await namespaces.create(NAMESPACE, CREATE)

@@ -60,8 +60,8 @@ async def test_an_operation_is_explained_step_by_step(api: RunningApi, tenant: T
     assert TypeAdapter(Operation).validate_json(answer.content) == failed
 
 
-async def test_cells_are_listed(tenant: Tenant) -> None:
-    async with tenant.http() as http:
+async def test_cells_are_listed(operator: Tenant) -> None:
+    async with operator.http() as http:
         answer = await http.get("/fleet/v1/cells")
 
     cells = TypeAdapter(list[CellView]).validate_json(answer.content)

@@ -39,7 +39,7 @@ class ApiProcess:
 
     async def logged(self, message: str) -> None:
         """Read the log until a line says `message`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self.log or self.log[-1]["message"] != message:
                 self.log.append(json.loads(await self._line()))
 
@@ -115,7 +115,8 @@ async def test_the_process_serves_without_an_engine_and_stops_in_peace(
 
         assert read.namespace.namespace == f"standing.{api.account}"
         assert "the engine cannot be reached" in told
-        assert await asyncio.wait_for(api.process.wait(), 10) == 0
+        async with asyncio.timeout(60):
+            assert await api.process.wait() == 0
 
 
 async def test_the_log_says_who_called_what_and_holds_no_secret(

@@ -33,13 +33,13 @@ load_all_checks()
 
 @pytest.mark.parametrize("path", ["/cloud/openapi.json", "/openapi.json"])
 async def test_nothing_asked_by_the_document_or_against_it_breaks_the_api(
-    api: RunningApi, tenant: Tenant, path: str
+    api: RunningApi, operator: Tenant, path: str
 ) -> None:
-    await tenant.create("orders")
-    await asyncio.to_thread(_ask_everything, f"http://127.0.0.1:{api.ports.http}{path}", tenant)
+    await operator.create("orders")
+    await asyncio.to_thread(_ask_everything, f"http://127.0.0.1:{api.ports.http}{path}", operator)
 
     # It still answers.
-    await tenant.cloud.cloud_service.create_namespace(create_request("after"))
+    await operator.cloud.cloud_service.create_namespace(create_request("after"))
 
 
 def _ask_everything(url: str, tenant: Tenant) -> None:

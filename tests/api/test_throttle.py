@@ -161,7 +161,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_come_back(api: R
 
     assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "makes more than 1 calls a second (user_requests_per_second)" in str(refusal.details())
-    assert "an owner of the account can raise it" in str(refusal.details())
+    assert "the fleet's operators can raise it" in str(refusal.details())
     trailers = dict(refusal.trailing_metadata() or ())
     status = Status.FromString(bytes(trailers["grpc-status-details-bin"]))
     assert (status.code, status.message) == (8, refusal.details())

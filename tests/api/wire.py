@@ -55,7 +55,7 @@ class WireClient:
             writer.write(b"".join(out) + frame(RESET, 0, stream, _CANCEL))
             return Outcome(None, "abandoned")
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 writer.write(b"".join(out))
                 return await self._outcome(reader, writer, stream)
         except TimeoutError:

@@ -22,11 +22,12 @@ from temporalio.worker import Worker
 
 from cells.ingress.records import AdmissionRules
 from cells.placement import place
+from cells.runtime.absent import AbsentRuntime
+from controlplane.adapters import adapters
 from controlplane.ids import ingress_name, server_name
 from controlplane.local.control_plane import service_environment
 from controlplane.local.home import Home
 from controlplane.settings import Settings
-from controlplane.worker import adapters
 from provisioning.activities import ENDPOINT_TTL, ProvisioningActivities
 from provisioning.plan import RENEW_BEFORE
 from provisioning.ports import ClientTrust, Incarnation
@@ -88,8 +89,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with running_fleet(Path(folder) / "home") as fleet, tenant_of(fleet) as tenant:
             settings = Settings.from_env(service_environment(Home(fleet.home), fleet.record))
-            async with adapters(settings, await engine_of(fleet)) as (_, world):
-                plain = Plain(tenant, world).create
+            async with adapters(settings, await engine_of(fleet), AbsentRuntime()) as activities:
+                plain = Plain(tenant, activities.provisioning).create
                 await _sequential(tenant, Durable(tenant, POLL_ALONE_SECONDS).create, plain)
                 await _concurrent(Durable(tenant, POLL_TOGETHER_SECONDS).create, plain)
                 await _where_the_time_goes(tenant)

@@ -17,7 +17,7 @@ async def api(postgres: RunningPostgres) -> AsyncIterator[RunningApi]:
 
 @pytest.fixture
 async def tenant(api: RunningApi) -> Tenant:
-    return await api.tenant()
+    return await api.tenant(operator=True)
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from cells.ledger.workflow import LedgerWorkflow
+from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
 from controlplane.payloads import data_converter
 from provisioning.workflow import NamespaceWorkflow
+from rollout.workflow import RolloutWorkflow
 from tests.fleet import RunningFleet
 from tests.traces import engine_of
 
@@ -12,7 +15,13 @@ from tests.traces import engine_of
 async def assert_everything_replays(fleet: RunningFleet) -> None:
     """Every entity's history, crashes and all, leads today's code to the same commands."""
     replayer = Replayer(
-        workflows=[CellWorkflow, NamespaceWorkflow],
+        workflows=[
+            CellVisitWorkflow,
+            CellWorkflow,
+            LedgerWorkflow,
+            NamespaceWorkflow,
+            RolloutWorkflow,
+        ],
         workflow_runner=UnsandboxedWorkflowRunner(),
         data_converter=data_converter,
     )

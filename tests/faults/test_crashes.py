@@ -35,7 +35,7 @@ UNDOS = (
 WHEN = ("before", "during", "after")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_a_worker_killed_in_and_between_all_steps_creates_each_namespace_once(
     fleet: RunningFleet, tenant: Tenant, tmp_path: Path
 ) -> None:
@@ -47,7 +47,7 @@ async def test_a_worker_killed_in_and_between_all_steps_creates_each_namespace_o
         operations = await asyncio.gather(
             *(tenant.create(f"killed-{n}", REGIONS[n % 3]) for n in range(len(plans)))
         )
-        ends = await asyncio.gather(*(tenant.finished(op, within=300) for op in operations))
+        ends = await asyncio.gather(*(tenant.finished(op, within=600) for op in operations))
 
         assert worker.faults.planned() == [], "every fault struck"
         assert 0 < worker.deaths <= len(plans), "two may strike one process at the same moment"
@@ -58,7 +58,7 @@ async def test_a_worker_killed_in_and_between_all_steps_creates_each_namespace_o
     await tenant.deleted(*(f"killed-{n}" for n in range(len(plans))))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 async def test_a_worker_killed_in_and_between_all_undos_leaves_nothing(
     fleet: RunningFleet, tenant: Tenant, tmp_path: Path
 ) -> None:
@@ -78,7 +78,7 @@ async def test_a_worker_killed_in_and_between_all_undos_leaves_nothing(
         assert left.is_empty, (name, left)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_step_that_fails_for_good_after_it_took_effect_is_undone(
     fleet: RunningFleet, tenant: Tenant, tmp_path: Path
 ) -> None:
@@ -100,7 +100,7 @@ async def test_a_step_that_fails_for_good_after_it_took_effect_is_undone(
         assert left.is_empty, (calls[n], left)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_no_creation_is_lost_when_the_engine_is_killed_under_twenty(
     fleet: RunningFleet, tenant: Tenant
 ) -> None:
@@ -108,13 +108,14 @@ async def test_no_creation_is_lost_when_the_engine_is_killed_under_twenty(
     creations = [
         asyncio.create_task(tenant.create(name, REGIONS[n % 3])) for n, name in enumerate(names)
     ]
-    for _ in range(3):
-        assert not all(creation.done() for creation in creations), "there is something to lose"
-        await fleet.kill(ENGINE)
+    await fleet.kill(ENGINE)
+    assert not all(creation.done() for creation in creations), "there is something to lose"
+    for _ in range(2):
         await _engine_answers(fleet)
+        await fleet.kill(ENGINE)
 
     for operation in await asyncio.gather(*creations):
-        end = await tenant.finished(operation, within=200)
+        end = await tenant.finished(operation, within=600)
         assert end.state == AsyncOperation.STATE_FULFILLED, end.failure_reason
 
     for n, name in enumerate(names):
@@ -131,7 +132,7 @@ async def _engine_answers(fleet: RunningFleet) -> None:
             return False
         return True
 
-    await eventually(answers, within=30)
+    await eventually(answers, within=100)
 
 
 async def _assert_one_of_everything(

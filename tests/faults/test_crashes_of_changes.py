@@ -55,7 +55,7 @@ PLANS = [
 all namespaces for some seconds, so that three times as many would take minutes."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_a_worker_killed_in_and_between_all_steps_makes_each_change_once(
     fleet: RunningFleet, tenant: Tenant, tmp_path: Path
 ) -> None:

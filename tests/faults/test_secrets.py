@@ -18,7 +18,7 @@ from tests.tenant import Tenant
 from tests.traces import engine_of, secret_store
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_no_secret_is_in_a_history_a_log_a_projection_or_an_error(
     fleet: RunningFleet, tenant: Tenant, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ class Load:
     longest_gap: float = 0.0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_namespaces_serve_old_and_new_connections_without_the_control_plane(
     fleet: RunningFleet, tenant: Tenant
 ) -> None:
@@ -43,7 +43,7 @@ async def test_namespaces_serve_old_and_new_connections_without_the_control_plan
             # Both start from what they kept on disk: there is no database to ask.
             await fleet.kill(f"{CELL}.gatekeeper")
             await fleet.kill(f"{CELL}.envoy")
-            await eventually(lambda: _can_connect(tenant), within=30, every=0.3)
+            await eventually(lambda: _can_connect(tenant), within=100, every=0.3)
             await _greets(await tenant.connect("steady"), "a connection after both restarted")
             await _completes_more(load)
         await _answers_again(fleet)
@@ -62,7 +62,7 @@ async def test_a_dead_gatekeeper_lets_connections_live_and_nobody_new_in(
         async with _without(fleet, f"{CELL}.gatekeeper"):
             await _completes_more(load)
             assert not await _can_connect(tenant, "guarded")
-        await eventually(lambda: _can_connect(tenant, "guarded"), within=30, every=0.3)
+        await eventually(lambda: _can_connect(tenant, "guarded"), within=100, every=0.3)
 
     assert load.errors == []
     await tenant.deleted("guarded")
@@ -108,7 +108,7 @@ async def _completes_more(load: Load) -> None:
     async def more() -> bool:
         return load.completed >= seen + 5
 
-    await eventually(more, within=30)
+    await eventually(more, within=100)
 
 
 async def _greets(client: Client, whom: str) -> None:

@@ -21,12 +21,13 @@ class Owner:
         )
 
 
-async def new_owner(keys: ApiKeys) -> Owner:
-    """Make an account and its owner."""
+async def new_owner(keys: ApiKeys, *, operator: bool = False) -> Owner:
+    """Make an account and its owner; with `operator`, an account of the fleet's operators."""
     owner = Owner(new_account_id(), secrets.token_hex(4), "olga@example.com", keys)
     async with keys.pool.connection() as connection:
         await connection.execute(
-            "INSERT INTO accounts (id, name) VALUES (%s, 'Acme')", (owner.account,)
+            "INSERT INTO accounts (id, name, operator) VALUES (%s, 'Acme', %s)",
+            (owner.account, operator),
         )
         await connection.execute(
             "INSERT INTO users (id, account_id, email, role) VALUES (%s, %s, %s, 'owner')",

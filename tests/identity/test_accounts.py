@@ -47,7 +47,7 @@ async def test_the_first_account_comes_with_a_working_owner_key(
     assert first.token is not None
     principal = await ApiKeys(pool, await load_signer(store)).verify(first.token)
     assert principal.account.id == first.account_id
-    assert principal.account.name == "Acme"
+    assert (principal.account.name, principal.account.operator) == ("Acme", True)
     assert isinstance(principal.owner, User)
     assert (principal.owner.email, principal.access.role) == (EMAIL, Role.OWNER)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from cells.ingress.enforcement import Gatekeepers
 from cells.ingress.keys import KeyRow
 from cells.ingress.records import AdmissionRules
 from cells.types import CellAddresses
@@ -81,7 +82,8 @@ async def world(
         directory, secrets = Directory({CELL: addresses(cell)}), MemorySecretStore()
         await secrets.put(cell_database(CELL), cell.database.password.encode())
         connections = CellConnections(directory, secrets)
-        cells = GatekeeperKeys(directory, connections)
+        gatekeepers = Gatekeepers(within=60)
+        cells = GatekeeperKeys(directory, connections, gatekeepers)
         conninfo = keys.pool.conninfo
         assert isinstance(conninfo, str)
         outbox = Outbox(keys.pool, [REGION])
@@ -90,7 +92,7 @@ async def world(
         await cell.enforce(cell.record(tenant, rules=AdmissionRules(api_keys=True)))
         async with running(distribution):
             yield World(cell, distribution, owner, tenant, signing_secrets)
-        await cells.close()
+        await gatekeepers.close()
         await connections.close()
 
 
@@ -133,7 +135,8 @@ async def test_a_gatekeeper_that_is_away_is_named(
         directory, secrets = Directory({CELL: addresses(cell)}), MemorySecretStore()
         await secrets.put(cell_database(CELL), cell.database.password.encode())
         connections = CellConnections(directory, secrets)
-        cells = GatekeeperKeys(directory, connections, enforced_within=0.3)
+        gatekeepers = Gatekeepers(within=0.3)
+        cells = GatekeeperKeys(directory, connections, gatekeepers)
         key = KeyRow("k1", (await owner.key()).expires_at, True)
 
         with pytest.raises(TimeoutError) as late:
@@ -143,5 +146,5 @@ async def test_a_gatekeeper_that_is_away_is_named(
             f"the gatekeeper of cell {CELL} at {cell.gatekeeper.health_listen} does not enforce "
             f"api_keys/{owner.account}@7 after 0.3 s"
         )
-        await cells.close()
+        await gatekeepers.close()
         await connections.close()

@@ -55,14 +55,33 @@ BY_ROLE: Mapping[str, frozenset[Role]] = {
     "CreateApiKey": EVERYBODY,
     "UpdateApiKey": EVERYBODY,
     "DeleteApiKey": EVERYBODY,
-    "fleet.cells": ADMINS,
     "fleet.operation": EVERYBODY,
     "fleet.metrics": READERS | {Role.METRICS_READ},
     "fleet.account-limits.read": READERS,
-    "fleet.account-limits.write": OWNERS,
     "fleet.audit.export": ADMINS,
 }
 """What needs no namespace: the account roles that may do it."""
+
+BY_OPERATORS_ROLE: Mapping[str, frozenset[Role]] = {
+    "fleet.account-limits.write": ADMINS,
+    "fleet.accounts.limits": READERS,
+    "fleet.cells": READERS,
+    "fleet.cells.cordon": ADMINS,
+    "fleet.cells.lift-quarantine": ADMINS,
+    "fleet.releases.read": READERS,
+    "fleet.releases.create": ADMINS,
+    "fleet.rollouts.read": READERS,
+    "fleet.rollouts.plan": READERS,
+    "fleet.rollouts.simulate": ADMINS,
+    "fleet.rollouts.start": ADMINS,
+    "fleet.rollouts.control": ADMINS,
+    "fleet.ledger.read": READERS,
+    "fleet.ledger.fence": ADMINS,
+    "fleet.calendar.read": READERS,
+    "fleet.calendar.write": ADMINS,
+    "fleet.calendar.block": ADMINS,
+}
+"""What is about the fleet: the roles in an account of operators that may do it."""
 
 BY_PERMISSION: Mapping[str, frozenset[Permission]] = {
     "GetNamespace": frozenset(Permission),
@@ -86,10 +105,12 @@ BY_PERMISSION: Mapping[str, frozenset[Permission]] = {
 """What is done to a namespace: the permissions on it that suffice; owners and admins always may."""
 
 
-def caller(role: Role, namespaces: Mapping[str, Permission] | None = None) -> Principal:
+def caller(
+    role: Role, namespaces: Mapping[str, Permission] | None = None, *, operator: bool = False
+) -> Principal:
     user = User("u1", "olga@example.com", Access(role, namespaces or {}), NOW)
     key = ApiKey("k1", "u1", OwnerType.USER, "laptop", "", False, NOW, NOW, None, "1")
-    return Principal(Account("acme1", "Acme", NOW), user, key)
+    return Principal(Account("acme1", "Acme", NOW, operator), user, key)
 
 
 def may(principal: Principal, action: str, namespace: str | None = None) -> bool:
@@ -104,6 +125,24 @@ def may(principal: Principal, action: str, namespace: str | None = None) -> bool
 @pytest.mark.parametrize("action", BY_ROLE)
 def test_account_roles_decide_what_is_about_no_namespace(action: str, role: Role) -> None:
     assert may(caller(role, {NAMESPACE: Permission.ADMIN}), action) is (role in BY_ROLE[action])
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value or "none")
+@pytest.mark.parametrize("action", BY_OPERATORS_ROLE)
+def test_what_is_about_the_fleet_is_decided_by_roles_of_operators_alone(
+    action: str, role: Role
+) -> None:
+    held = {NAMESPACE: Permission.ADMIN}
+
+    assert may(caller(role, held, operator=True), action) is (role in BY_OPERATORS_ROLE[action])
+    assert not may(caller(role, held), action)
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value or "none")
+@pytest.mark.parametrize("action", BY_PERMISSION)
+def test_operators_have_no_way_into_the_namespaces_of_others(action: str, role: Role) -> None:
+    with pytest.raises(ApplicationError, match=r"namespace 'orders\.other1' not found"):
+        authorize(caller(role, operator=True), action, "orders.other1")
 
 
 @pytest.mark.parametrize("permission", [*Permission, None])
@@ -135,7 +174,7 @@ def test_a_namespace_of_another_account_is_not_there_for_anybody(action: str, ro
 
 
 def test_the_tests_know_every_row_of_the_table() -> None:
-    assert BY_ROLE.keys() | BY_PERMISSION.keys() == TABLE.keys()
+    assert BY_ROLE.keys() | BY_OPERATORS_ROLE.keys() | BY_PERMISSION.keys() == TABLE.keys()
 
 
 def test_what_is_not_in_the_table_nobody_may_do() -> None:
@@ -152,6 +191,16 @@ def test_a_refusal_says_what_is_missing_and_who_can_grant_it() -> None:
         "UpdateNamespace takes the permission admin on orders.acme1, or the account role account "
         "owner or account admin; this key's owner has developer, and write on orders.acme1: an "
         "account owner or admin can grant that"
+    )
+
+
+def test_who_is_no_operator_is_told_whom_to_ask() -> None:
+    with pytest.raises(PermissionDenied) as refusal:
+        authorize(caller(Role.OWNER), "fleet.rollouts.start", None)
+
+    assert str(refusal.value) == (
+        "fleet.rollouts.start is for the fleet's operators, and account acme1 is not theirs: ask "
+        "them to do it"
     )
 
 

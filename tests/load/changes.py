@@ -18,7 +18,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 
-from cells.activities import CellActivities
 from controlplane.errors import ErrorType
 from controlplane.ids import namespace_workflow_id
 from controlplane.payloads import data_converter
@@ -38,6 +37,7 @@ from tests.engine import (
     NO_ATTACHED_QUERIES,
     REGION,
     MemoryCells,
+    all_activities,
     cell_view,
     memory_activities,
     namespace_spec,
@@ -206,7 +206,7 @@ async def _working(
     parts = MemoryCells()
     activities = replace(memory_activities(world), projection=recorder)
     workers = build_workers(
-        temporal, CellActivities(parts, parts), activities, [REGION], workflow_runner=runner
+        temporal, all_activities(temporal, parts, activities), [REGION], workflow_runner=runner
     )
     async with AsyncExitStack() as running:
         for worker in workers:
@@ -219,7 +219,7 @@ async def _all_fulfilled(recorder: Recorder, operations: Sequence[str]) -> None:
         known = recorder.operations()
         return all(op in known and known[op].finished_at for op in operations)
 
-    await eventually(all_ended, within=60, every=0.5)
+    await eventually(all_ended, within=200, every=0.5)
 
 
 async def _events(temporal: Client) -> list[int]:

@@ -153,7 +153,7 @@ async def _is_whole(stage: Stage) -> None:
             return False
         return True
 
-    await eventually(answers, within=60, every=0.2)
+    await eventually(answers, within=200, every=0.2)
     names = [f"meanwhile-{n}" for n, _ in enumerate(REGIONS)]
     await asyncio.gather(
         *(_created_in_the_end(stage.tenant, *each) for each in zip(names, REGIONS, strict=True))
@@ -163,7 +163,7 @@ async def _is_whole(stage: Stage) -> None:
 
 async def _created_in_the_end(tenant: Tenant, name: str, region: str) -> None:
     """Create a namespace again while its cell is said not to be ready: it was, when last seen."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(200):
         while True:
             operation = await tenant.finished(await tenant.create(name, region))
             if operation.state == AsyncOperation.STATE_FULFILLED:

@@ -84,7 +84,7 @@ async def update(tenant: Tenant, name: str, change: Callable[[NamespaceSpec], No
 
 async def fulfilled(tenant: Tenant, operation: str, every: float = 0.1) -> None:
     """Return once the operation has done what was asked for."""
-    ended = await tenant.finished(operation, within=120, every=every)
+    ended = await tenant.finished(operation, within=200, every=every)
     assert ended.state == AsyncOperation.STATE_FULFILLED, ended.failure_reason
 
 

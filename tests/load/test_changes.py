@@ -22,7 +22,7 @@ ONE_TURN = CLIENTS * 3 + 30
 about."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_changes_by_many_clients_outlive_continue_as_new() -> None:
     async with engine_that_suggests(SUGGESTION) as temporal:
         outcome = await many_changes(temporal, CHANGES)

@@ -19,7 +19,7 @@ Here other tests keep both cores busy; a cut would cost the ten seconds of a wor
 COMPLETED = "WorkflowType = 'Greeting' AND ExecutionStatus = 'Completed'"
 """The load's, and not the canaries that prove a namespace."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.tenant import tenant_of
 COUNT = 40
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_many_namespaces_are_created_listed_changed_and_deleted_side_by_side(
     fleet: RunningFleet,
 ) -> None:

@@ -179,7 +179,7 @@ async def test_every_cell_has_a_name_that_leads_to_its_ingress(fleet: RunningFle
             dns.message.make_query(f"{cell.id}.cell.fleet.test", "A"),
             LOOPBACK,
             port=fleet.record.ports["dns"],
-            timeout=2,
+            timeout=30,
         )
         assert [str(record) for record in answer.answer[0]] == [LOOPBACK]
 

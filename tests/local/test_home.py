@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.local.file_lock import LockLost
 from controlplane.local.home import FleetRecord, Home, HomeRefused
 
 RECORD = FleetRecord("", "fleet.test", "abc123", {"api": 20_000}, {"cell": 1}, {"temporal": "1.32"})
@@ -123,7 +124,7 @@ async def test_who_waited_for_a_home_that_was_deleted_is_told(short_path: Path) 
         waiting = asyncio.create_task(second())
         await told.wait()
         home.delete()
-    with pytest.raises(HomeRefused, match="deleted meanwhile"):
+    with pytest.raises(LockLost, match="deleted meanwhile"):
         await waiting
 
 

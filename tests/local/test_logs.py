@@ -57,5 +57,5 @@ async def following(home: Home, *arguments: str) -> AsyncIterator[asyncio.Stream
 
 
 async def read(lines: asyncio.StreamReader, count: int) -> list[str]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [(await lines.readline()).decode() for _ in range(count)]

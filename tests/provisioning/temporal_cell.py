@@ -22,6 +22,13 @@ _FAILOVER_VERSION = 7
 @contextlib.asynccontextmanager
 async def running_temporal_cell(folder: Path) -> AsyncIterator[str]:
     """Run a server with its files in `folder`; yield its frontend's address."""
+    async with running_temporal_server(folder) as ports:
+        yield ports.address
+
+
+@contextlib.asynccontextmanager
+async def running_temporal_server(folder: Path) -> AsyncIterator[TemporalPorts]:
+    """Run a server with its files in `folder`, its database being `cell.db`; yield its ports."""
     ports = TemporalPorts(**assign_ports(["frontend", "http", "metrics"], {}))
     database = folder / "cell.db"
     environment = {**os.environ, **server_environment(folder)}
@@ -31,8 +38,8 @@ async def running_temporal_cell(folder: Path) -> AsyncIterator[str]:
             *cell_command(database, ports), env=environment, cwd="/", stdout=log, stderr=log
         )
     try:
-        await eventually(lambda: is_serving(ports.address, WORKFLOW_SERVICE), within=20)
-        yield ports.address
+        await eventually(lambda: is_serving(ports.address, WORKFLOW_SERVICE), within=60)
+        yield ports
     finally:
         server.terminate()
         await server.wait()

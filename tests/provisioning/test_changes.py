@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from cryptography import x509
@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
 from controlplane.errors import rejected
+from provisioning.memory import MemoryProber, MemoryWorld
+from provisioning.ports import Incarnation
 from provisioning.types import (
     CreateNamespace,
     DecisionKind,
@@ -30,7 +33,14 @@ from provisioning.types import (
     UpdateNamespace,
     UpdateTags,
 )
-from tests.engine import Entities, namespace_spec
+from tests.engine import (
+    Entities,
+    cell_view,
+    fresh_namespace,
+    memory_activities,
+    namespace_spec,
+    working,
+)
 from tests.eventually import eventually
 
 NAME = "orders.acme1"
@@ -94,6 +104,51 @@ async def test_what_is_refused_for_good_is_taken_back(entities: Entities) -> Non
 
     await entities.namespaces.update(NAME, UpdateNamespace("op3", "", SHORTER))
     assert (await _finished(entities, "op3")).spec == SHORTER
+
+
+@dataclass(frozen=True)
+class HeldProber(MemoryProber):
+    """Proves nothing until it may."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    may_prove: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def prove(
+        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
+    ) -> None:
+        self.asked.set()
+        await self.may_prove.wait()
+        await super().prove(target, server_name, certificate_fingerprint, api_keys)
+
+
+async def test_what_came_while_an_update_was_tried_is_not_taken_back_with_it(
+    engine: WorkflowEnvironment,
+) -> None:
+    world = MemoryWorld(known_cells=[cell_view()])
+    prober = HeldProber(world)
+    activities = replace(memory_activities(world), prober=prober)
+    namespace = await fresh_namespace(engine.client)
+    async with working(namespace, world=world, activities=activities) as entities:
+        prober.may_prove.set()
+        await _created(entities)
+        prober.asked.clear()
+        prober.may_prove.clear()
+        world.faults[Step.PROVE] = [rejected("a stranger was let in")]
+
+        await entities.namespaces.update(
+            NAME, UpdateNamespace("op2", "", replace(SPEC, api_keys=True))
+        )
+        await prober.asked.wait()
+        await entities.namespaces.update(NAME, UpdateNamespace("op3", "", SHORTER))
+        prober.may_prove.set()
+        await _finished(entities, "op3")
+        view = await _settled(entities)
+
+    assert view.spec == SHORTER
+    states = {op.id: op.state for op in view.operations}
+    # What a later one overwrote is fulfilled with it.
+    assert (states["op2"], states["op3"]) == (OperationState.FULFILLED, OperationState.FULFILLED)
+    assert not any(decision.kind == DecisionKind.GAVE_UP for decision in view.decisions)
 
 
 async def test_what_fails_for_now_is_brought_about_in_the_end(entities: Entities) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from temporalio.exceptions import ApplicationError
 
+from cells.ingress.enforcement import Gatekeepers
 from cells.ingress.records import AdmissionRules, CertificateFilter
 from cells.ingress.sealing import new_key, open_sealed, private_key_context
 from controlplane.secrets.port import cell_sealing_key, namespace_certificate
@@ -166,16 +167,15 @@ async def test_a_gatekeeper_that_is_away_is_named_and_the_next_call_completes(
     await cell.prepare(target, tenant)
     rules = AdmissionRules(tenant.authority.pem)
     addresses = cell.directory.addresses[CELL]
-    impatient = GatekeeperIngress(
-        cell.directory, cell.connections, cell.secrets, enforced_within=0.3
-    )
+    gatekeepers = Gatekeepers(within=0.3)
+    impatient = GatekeeperIngress(cell.directory, cell.connections, cell.secrets, gatekeepers)
     cell.directory.addresses[CELL] = replace(addresses, gatekeeper="127.0.0.1:1")
     try:
         away = rf"{CELL} at 127\.0\.0\.1:1 does not enforce the record {target.namespace}@[0-9a-f]+"
         with pytest.raises(TimeoutError, match=away):
             await impatient.admit(target, tenant.server_name, rules)
         cell.directory.addresses[CELL] = addresses
-        await impatient.admit(target, tenant.server_name, rules)
+        await cell.ingress.admit(target, tenant.server_name, rules)
 
         cell.directory.addresses[CELL] = replace(addresses, gatekeeper="127.0.0.1:1")
         with pytest.raises(TimeoutError, match=r"127\.0\.0\.1:1 still enforces, or"):
@@ -185,11 +185,11 @@ async def test_a_gatekeeper_that_is_away_is_named_and_the_next_call_completes(
         assert not admitted
         assert chain
         cell.directory.addresses[CELL] = addresses
-        await impatient.dismiss(target)
+        await cell.ingress.dismiss(target)
         assert (await record(cell, target))[:-1] == (False, "", [], "", b"")
     finally:
         cell.directory.addresses[CELL] = addresses
-        await impatient.close()
+        await gatekeepers.close()
 
 
 async def test_the_database_holds_the_private_key_sealed_for_its_cell_alone(

@@ -10,7 +10,6 @@ from temporalio import activity
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner
 
-from cells.activities import CellActivities
 from controlplane.worker import build_workers
 from provisioning import workflow
 from provisioning.certificates.x509 import new_ca
@@ -27,6 +26,7 @@ from tests.engine import (
     REGION,
     Entities,
     MemoryCells,
+    all_activities,
     cell_view,
     memory_activities,
     namespace_spec,
@@ -74,8 +74,7 @@ class Years:
         parts = MemoryCells()
         workers = build_workers(
             self.environment.client,
-            CellActivities(parts, parts),
-            memory_activities(self.world),
+            all_activities(self.environment.client, parts, memory_activities(self.world)),
             [REGION],
             workflow_runner=UnsandboxedWorkflowRunner(),
         )

@@ -325,7 +325,7 @@ async def test_many_namespaces_are_created_side_by_side(entities: Entities) -> N
         views = entities.world.views
         return all(n in views and views[n].life == NamespaceLife.ACTIVE for n in names)
 
-    await eventually(all_active, within=30)
+    await eventually(all_active, within=100)
 
 
 async def _create(entities: Entities) -> NamespaceView:
@@ -341,7 +341,7 @@ async def _finished(entities: Entities, operation: str) -> NamespaceView:
             op.id == operation and op.finished_at is not None for op in view.operations
         )
 
-    await eventually(finished, within=30)
+    await eventually(finished, within=100)
     return entities.world.views[NAME]
 
 

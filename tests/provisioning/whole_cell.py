@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from cells.ingress.enforcement import Gatekeepers
 from cells.ingress.records import AdmissionRules
 from cells.types import CellAddresses
 from controlplane.local.ports import LOOPBACK
@@ -86,7 +87,7 @@ async def running_whole_cell(postgres: RunningPostgres, folder: Path) -> AsyncIt
             return LOOPBACK
 
         connections = CellConnections(directory, store)
-        ingress = GatekeeperIngress(directory, connections, store, enforced_within=PATIENCE)
+        gatekeepers = Gatekeepers(within=PATIENCE)
         yield WholeCell(
             cell=cell,
             directory=directory,
@@ -95,11 +96,11 @@ async def running_whole_cell(postgres: RunningPostgres, folder: Path) -> AsyncIt
             databases=PostgresDatabases(connections, store),
             authority=FleetAuthority(store),
             registrar=TemporalRegistrar(directory),
-            ingress=ingress,
+            ingress=GatekeeperIngress(directory, connections, store, gatekeepers),
             prober=EndpointProber(directory, store, resolve),
             unpublished=unpublished,
         )
-        await ingress.close()
+        await gatekeepers.close()
         await connections.close()
 
 

@@ -25,7 +25,8 @@ class Source:
 
     async def begun(self) -> asyncio.Event:
         """Wait for the next read to begin, and return what lets it end."""
-        return await asyncio.wait_for(self._under_way.get(), 5)
+        async with asyncio.timeout(60):
+            return await self._under_way.get()
 
 
 async def test_what_is_asked_at_once_is_read_once() -> None:

@@ -24,6 +24,9 @@ from cells.ingress.gatekeeper.table import RecordTable
 
 _GRACE_SECONDS = 0.2
 
+# Without this, it could share a port with another server, and each would get some of the calls.
+_ALONE = [("grpc.so_reuseport", 0)]
+
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +76,7 @@ def _envoy_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) 
 
 
 def _health_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) -> grpc.aio.Server:
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=_ALONE)
     health_pb2_grpc.add_HealthServicer_to_server(Health(table, keys), server)
     server.add_insecure_port(config.health_listen)
     return server

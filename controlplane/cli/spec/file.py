@@ -7,24 +7,20 @@ are friendly forms: `region`, `retention: 30d`, `clientCaFile` (a path from the 
 """
 
 import base64
-import difflib
 import re
-import sys
-from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
 
+from controlplane.cli.documents import STDIN, called, kind, nearest, read_documents
 from controlplane.cli.failures import UsageError
 from controlplane.cli.spec.ca_bundle import read_bundle
 from controlplane.cli.spec.options import search_attribute_type
 
-STDIN = Path("-")
 _FRIENDLY = {
     "region": "region",
     "retention": "retention",
@@ -50,14 +46,14 @@ class DeclaredNamespace:
 
 def read_spec_file(file: Path) -> tuple[DeclaredNamespace, ...]:
     """Return what the file declares; raise UsageError that names what is wrong, and where."""
-    documents = list(_documents(file))
+    documents = list(read_documents(file))
     if not documents:
-        raise UsageError(f"{_called(file)} declares no namespace: it is empty")
+        raise UsageError(f"{called(file)} declares no namespace: it is empty")
     folder = Path() if file == STDIN else file.parent
     declared = tuple(
         _declared(
             document,
-            _called(file) + (f", document {number}" if len(documents) > 1 else ""),
+            called(file) + (f", document {number}" if len(documents) > 1 else ""),
             folder,
         )
         for number, document in enumerate(documents, 1)
@@ -65,37 +61,13 @@ def read_spec_file(file: Path) -> tuple[DeclaredNamespace, ...]:
     names = [each.spec.name for each in declared]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"{_called(file)} declares {name!r} {names.count(name)} times")
+            raise UsageError(f"{called(file)} declares {name!r} {names.count(name)} times")
     return declared
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key may be written once: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for (key_node, _), key in zip(node.value, keys, strict=True):
-            if keys.count(key) > 1:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} is written twice", problem_mark=key_node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-def _documents(file: Path) -> Iterator[object]:
-    try:
-        text = sys.stdin.read() if file == STDIN else file.read_text()
-        # A subclass of the safe loader: it makes plain values only.
-        yield from (found for found in yaml.load_all(text, _Loader) if found is not None)
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{_called(file)} is neither YAML nor JSON: {error}") from error
 
 
 def _declared(document: object, source: str, folder: Path) -> DeclaredNamespace:
     if not isinstance(document, dict):
-        raise UsageError(f"{source} is {_kind(document)}: write the fields of a namespace's spec")
+        raise UsageError(f"{source} is {kind(document)}: write the fields of a namespace's spec")
     _check_keys(document, NamespaceSpec.DESCRIPTOR, source)
     fields = dict(document)
     tags = _tags(fields.pop("tags", None), source)
@@ -133,7 +105,7 @@ def _check_keys(document: Document, descriptor: Descriptor, source: str, path: s
             valid = [field.json_name for field in descriptor.fields] + sorted(
                 set(_FRIENDLY) if friendly else ()
             )
-            raise UsageError(f"{source}: {path}{key} means nothing. {_nearest(str(key), valid)}")
+            raise UsageError(f"{source}: {path}{key} means nothing. {nearest(str(key), valid)}")
         if field is None or field.message_type is None:
             continue
         if field.message_type.GetOptions().map_entry:
@@ -142,14 +114,6 @@ def _check_keys(document: Document, descriptor: Descriptor, source: str, path: s
         for part in inner:
             if isinstance(part, dict):
                 _check_keys(part, field.message_type, source, f"{path}{key}.")
-
-
-def _nearest(key: str, valid: list[str]) -> str:
-    by_lower = {name.lower(): name for name in valid}
-    close = difflib.get_close_matches(key.lower().replace("_", ""), by_lower, n=1)
-    if close:
-        return f"Did you mean {by_lower[close[0]]}?"
-    return f"What can be said there: {', '.join(sorted(valid))}"
 
 
 def _translate(fields: Document, source: str) -> None:
@@ -191,12 +155,12 @@ def _days(retention: object, source: str) -> int:
 
 def _search_attributes(attributes: Document, source: str) -> Document:
     translated = {}
-    for name, kind in attributes.items():
+    for name, written in attributes.items():
         try:
-            translated[str(name)] = search_attribute_type(str(kind))
+            translated[str(name)] = search_attribute_type(str(written))
         except ValueError as error:
             raise UsageError(
-                f"{source}: search attribute {name} is of no type {kind!r}: choose of {error}"
+                f"{source}: search attribute {name} is of no type {written!r}: choose of {error}"
             ) from error
     return translated
 
@@ -215,7 +179,7 @@ def _ca_file(named: object, source: str, folder: Path) -> bytes | None:
     if named is None:
         return None
     if not isinstance(named, str):
-        raise UsageError(f"{source}: clientCaFile is {_kind(named)}: write the path of a file")
+        raise UsageError(f"{source}: clientCaFile is {kind(named)}: write the path of a file")
     return read_bundle(folder / named)
 
 
@@ -223,20 +187,8 @@ def _tags(tags: object, source: str) -> dict[str, str] | None:
     if tags is None:
         return None
     if not isinstance(tags, dict):
-        raise UsageError(f"{source}: tags is {_kind(tags)}: write `key: value`, a line for each")
+        raise UsageError(f"{source}: tags is {kind(tags)}: write `key: value`, a line for each")
     for key, value in tags.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise UsageError(f"{source}: tag {key!r}: {value!r} is not text: put it in quotes")
     return dict(tags)
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, dict):
-        return "an object"
-    return f"{value!r}"
-
-
-def _called(file: Path) -> str:
-    return "standard input" if file == STDIN else str(file)

@@ -85,7 +85,7 @@ async def know_keys(cell: SmallCell, account: str, *keys: KeyRow) -> None:
         await write_keys(connection, account, revision, keys)
     request = HealthCheckRequest(service=keys_service(account, revision))
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         grpc.aio.insecure_channel(cell.gatekeeper.health_listen) as channel,
     ):
         async for answer in HealthStub(channel).Watch(request):

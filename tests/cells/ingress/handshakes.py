@@ -57,7 +57,7 @@ def resume(
     host, _, port = cell.ingress.listen.rpartition(":")
     try:
         with (
-            socket.create_connection((host, int(port)), timeout=30) as plain,
+            socket.create_connection((host, int(port)), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname=server_name, session=session) as tls,
         ):
             tls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

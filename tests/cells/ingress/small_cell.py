@@ -22,7 +22,7 @@ from cells.ingress import sealing
 from cells.ingress.envoy import ConnectionLimits, IngressConfig
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.ingress.records import AdmissionRules, CertificateFilter, IngressRecord, loaded_service
-from controlplane.local.ports import LOOPBACK, free_port
+from controlplane.local.ports import LOOPBACK, assign_ports
 from tests.cells.ingress import processes
 from tests.cells.ingress.authorities import Authority, Credential
 from tests.postgres import Database, RunningPostgres
@@ -133,7 +133,7 @@ class SmallCell:
         """Return once the gatekeeper reports this status for the record."""
         service = loaded_service(record.namespace, record.digest)
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(60),
             grpc.aio.insecure_channel(self.gatekeeper.health_listen) as channel,
         ):
             async for answer in HealthStub(channel).Watch(HealthCheckRequest(service=service)):
@@ -170,7 +170,7 @@ class SmallCell:
                 client_cert=credential.certificate.encode(),
                 client_private_key=credential.private_key.encode(),
             )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await Client.connect(
                 self.ingress.listen,
                 namespace=namespace or tenant.namespace,
@@ -196,11 +196,12 @@ async def prepared_cell(
     async with await psycopg.AsyncConnection.connect(database.conninfo) as connection:
         await connection.execute(SCHEMA)
     fleet, prober = Authority.create("fleet"), Authority.create("prober")
+    ports = assign_ports(["gatekeeper", "ingress", "admin"], {})
     with tempfile.TemporaryDirectory(prefix="ingress-") as sockets:  # A socket's path is short.
         gatekeeper = GatekeeperConfig(
             cell=CELL,
             socket=Path(sockets) / "private" / "gatekeeper.sock",
-            health_listen=f"{LOOPBACK}:{free_port()}",
+            health_listen=f"{LOOPBACK}:{ports['gatekeeper']}",
             database_url=database.url,
             password_file=folder / "password",
             snapshot=folder / "snapshot.json",
@@ -212,8 +213,8 @@ async def prepared_cell(
         gatekeeper.prober_ca_file.write_text(prober.pem)
         ingress = IngressConfig(
             cell=CELL,
-            listen=f"{LOOPBACK}:{free_port()}",
-            admin=f"{LOOPBACK}:{free_port()}",
+            listen=f"{LOOPBACK}:{ports['ingress']}",
+            admin=f"{LOOPBACK}:{ports['admin']}",
             frontend=frontend,
             gatekeeper_socket=gatekeeper.socket,
             folder=folder,

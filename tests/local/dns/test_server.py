@@ -193,7 +193,8 @@ async def test_nonsense_is_answered_briefly_or_not_at_all(
         transport, replies = await raw_client(client)
         transport.sendto(wire)
         transport.sendto(dns.message.make_query(ZONE, "SOA", id=7).to_wire())
-        reply = await asyncio.wait_for(replies.get(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            reply = await replies.get()
         assert reply[:2] == b"\x00\x07"
         transport.close()
     else:
@@ -362,6 +363,7 @@ async def exchange_raw(client: Client, wire: bytes) -> bytes:
     transport, replies = await raw_client(client)
     try:
         transport.sendto(wire)
-        return await asyncio.wait_for(replies.get(), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            return await replies.get()
     finally:
         transport.close()

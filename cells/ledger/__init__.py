@@ -1,0 +1,1 @@
+"""The disruption ledger: who may disturb which cell now."""

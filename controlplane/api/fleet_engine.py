@@ -1,0 +1,65 @@
+"""Rollouts, the disruption ledger and cells, reached through the engine."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from cells.client import CellClient
+from cells.ledger.client import LedgerClient
+from cells.ledger.types import Fence, Fenced
+from cells.types import CellView
+from controlplane.api.engine import ACCEPT_WITHIN_SECONDS, accepted
+from controlplane.errors import not_found
+from rollout.client import RolloutClient
+from rollout.types import Control, RolloutView, StartRollout
+
+
+@dataclass(frozen=True)
+class EngineRollouts:
+    """Adapter of `controlplane.api.ports.RolloutWriter`."""
+
+    rollouts: RolloutClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def start(self, request: StartRollout) -> RolloutView:
+        return await accepted(self.rollouts.start(request), self.accept_within_seconds)
+
+    async def control(self, rollout: str, request: Control) -> RolloutView:
+        return await accepted(self.rollouts.control(rollout, request), self.accept_within_seconds)
+
+
+@dataclass(frozen=True)
+class EngineLedger:
+    """Adapter of `controlplane.api.ports.LedgerWriter`."""
+
+    ledger: LedgerClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def fence(self, request: Fence) -> Fenced | None:
+        return await accepted(self.ledger.fence(request), self.accept_within_seconds)
+
+
+@dataclass(frozen=True)
+class EngineCells:
+    """Adapter of `controlplane.api.ports.CellWriter`."""
+
+    cells: CellClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
+        return await self._accepted(cell, self.cells.cordon(cell, reason=reason, by=by))
+
+    async def uncordon(self, cell: str) -> CellView:
+        return await self._accepted(cell, self.cells.uncordon(cell))
+
+    async def lift_quarantine(self, cell: str, *, by: str) -> CellView:
+        return await self._accepted(cell, self.cells.lift_quarantine(cell, by=by))
+
+    async def _accepted(self, cell: str, request: Awaitable[CellView]) -> CellView:
+        try:
+            return await accepted(request, self.accept_within_seconds)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise not_found(f"cell {cell!r} not found") from None
+            raise

@@ -1,0 +1,49 @@
+"""Everything that the Fleet API has for those who run the fleet, put together."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from fastapi import APIRouter
+
+from controlplane.api.calendar_routes import CalendarRoutes
+from controlplane.api.calls import Calls
+from controlplane.api.cell_routes import CellRoutes
+from controlplane.api.ledger_routes import LedgerRoutes
+from controlplane.api.operator_calls import OperatorCalls
+from controlplane.api.ports import FleetWriters
+from controlplane.api.release_routes import ReleaseRoutes
+from controlplane.api.rollout_routes import RolloutRoutes
+from controlplane.api.rollout_starts import RolloutStarts
+from controlplane.identity.types import Principal
+from controlplane.store.calendars import Calendars
+from controlplane.store.inventory import StoredInventory
+from controlplane.store.ledger import LedgerProjections
+from controlplane.store.pool import Pool
+from controlplane.store.projections import Projections
+from controlplane.store.queries import ReadModel
+from controlplane.store.releases import Releases
+from controlplane.store.rollout_projections import RolloutProjections
+from controlplane.store.rollouts import Rollouts
+
+
+def operator_routers(
+    calls: Calls,
+    pool: Pool,
+    reads: ReadModel,
+    writers: FleetWriters,
+    caller: Callable[..., Awaitable[Principal]],
+) -> Iterator[APIRouter]:
+    """Yield the routers; `caller` is the dependency that says who is calling."""
+    asked, releases, calendars = OperatorCalls(calls), Releases(pool), Calendars(pool)
+    starts = RolloutStarts(
+        releases,
+        Rollouts(pool),
+        StoredInventory(pool),
+        reads,
+        writers.rollouts,
+        RolloutProjections(pool),
+    )
+    yield CellRoutes(asked, reads, Projections(pool), writers.cells).router(caller)
+    yield ReleaseRoutes(asked, releases).router(caller)
+    yield RolloutRoutes(asked, starts, calendars, writers.simulator).router(caller)
+    yield LedgerRoutes(asked, LedgerProjections(pool), writers.ledger).router(caller)
+    yield CalendarRoutes(asked, calendars).router(caller)

@@ -1,0 +1,1 @@
+"""`controlplane rollout`: releases on their way through the fleet."""

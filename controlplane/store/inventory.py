@@ -1,0 +1,116 @@
+"""The fleet as a rollout sees it: projections, releases and calendar, put together."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import LiteralString
+
+import psycopg
+from psycopg.rows import TupleRow
+from pydantic import ValidationError
+
+from cells.release import Release
+from cells.types import CellCondition, CellView
+from controlplane.resource import ConditionStatus
+from controlplane.store.calendars import Calendars
+from controlplane.store.pool import Pool
+from controlplane.store.projections import CELL_VIEW
+from controlplane.store.releases import Releases
+from rollout.calendar import Calendar
+from rollout.types import CellFacts, Fleet, Replicas
+
+_CELLS = "SELECT view::text FROM cells ORDER BY id"
+# With a replica in one cell only there is nobody to be disturbed together with.
+_REPLICAS = """
+SELECT namespace,
+       coalesce(min(cell) FILTER (WHERE active), min(cell)),
+       array_agg(cell ORDER BY cell)
+FROM namespace_replicas GROUP BY namespace HAVING count(DISTINCT cell) > 1 ORDER BY namespace
+"""
+_SERVERS = """
+SELECT DISTINCT server_version FROM releases WHERE server_version <> '' ORDER BY server_version
+"""
+# What cells had before, too: an unfinished rollout may have to bring it back.
+_BEFORE = """
+SELECT DISTINCT cell.value->>'before_release'
+FROM rollouts, jsonb_each(view->'cells') AS cell WHERE phase <> 'ended'
+"""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StoredInventory:
+    """Implements `rollout.ports.Inventory`."""
+
+    pool: Pool
+
+    async def take(self) -> Fleet:
+        """Return the fleet as it is known now.
+
+        A calendar that cannot be read is one that lets nothing start; anything else that cannot be
+        read is an error.
+        """
+        seen_at = datetime.now(UTC)
+        views = [CELL_VIEW.validate_json(view) for (view,) in await self._rows(_CELLS)]
+        return Fleet(
+            seen_at=seen_at,
+            cells=tuple(map(cell_facts, views)),
+            replicas=tuple(
+                Replicas(namespace, active, tuple(cell for cell in cells if cell != active))
+                for namespace, active, cells in await self._rows(_REPLICAS)
+            ),
+            servers=tuple(version for (version,) in await self._rows(_SERVERS)),
+            releases=dict(await self._releases(views)),
+            calendar=await self._calendar(),
+        )
+
+    async def _releases(self, views: Sequence[CellView]) -> Mapping[str, Release]:
+        digests = {view.release for view in views}
+        digests |= {before for (before,) in await self._rows(_BEFORE)}
+        return await Releases(self.pool).of_digests(digests - {"", None})
+
+    async def _calendar(self) -> Calendar:
+        try:
+            return (await Calendars(self.pool).read()).calendar
+        except (psycopg.Error, ValidationError) as error:
+            _logger.warning("the calendar cannot be read, so nothing starts: %s", error)
+            return Calendar(source_ok=False)
+
+    async def _rows(self, query: LiteralString) -> Sequence[TupleRow]:
+        async with self.pool.connection() as connection:
+            return await (await connection.execute(query)).fetchall()
+
+
+def cell_facts(view: CellView) -> CellFacts:
+    """Return what a rollout has to know of a cell."""
+    why = _why_not_ready(view)
+    return CellFacts(
+        id=view.id,
+        provider=view.spec.provider.value,
+        region=view.spec.region,
+        ring=view.spec.ring,
+        server_version=view.server_version or view.spec.server_version,
+        release=view.release,
+        ready=not why,
+        why_not_ready=why,
+        visit="" if view.visit is None else view.visit.id,
+        quarantine="" if view.quarantine is None else view.quarantine.reason,
+        namespaces=view.namespaces,
+    )
+
+
+def _why_not_ready(view: CellView) -> str:
+    """Return why nobody may rely on the cell; empty when it is known to be ready."""
+    ready = view.conditions.get(CellCondition.READY)
+    if ready is None:
+        return "nobody has looked at it yet"
+    if ready.status is not ConditionStatus.TRUE:
+        return f"{ready.reason}: {ready.message}" if ready.message else ready.reason
+    if ready.observed_generation != view.generation:
+        return (
+            f"it was last looked at as generation {ready.observed_generation}, and is at "
+            f"{view.generation} now"
+        )
+    return ""

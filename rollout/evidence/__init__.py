@@ -1,0 +1,1 @@
+"""What gates see of real cells, each asked in its own way."""

@@ -1,0 +1,141 @@
+"""The fleet as rollouts see it."""
+
+from dataclasses import replace
+
+import pytest
+
+from cells.types import CellCondition, CellView, Cordon
+from cells.visits.types import Visit, VisitPhase
+from controlplane.resource import Condition, ConditionStatus
+from controlplane.store.calendars import Calendars
+from controlplane.store.inventory import StoredInventory, cell_facts
+from controlplane.store.pool import Pool
+from controlplane.store.projections import Projections
+from controlplane.store.releases import Releases
+from controlplane.store.rollout_projections import RolloutProjections
+from rollout.calendar import Calendar
+from rollout.types import CellFacts, Phase, Replicas
+from tests.store.rollout_views import OTHER_CELL, release, rollout_view
+from tests.store.test_calendars import frozen
+from tests.store.views import CELL, NOW, cell_view, namespace_view
+
+
+def looked_at(status: ConditionStatus, generation: int = 1, message: str = "") -> CellView:
+    condition = Condition(CellCondition.READY, status, "PartsFailing", generation, NOW, message)
+    return replace(cell_view(), conditions={CellCondition.READY: condition})
+
+
+def test_a_cell_is_told_as_a_rollout_has_to_know_it() -> None:
+    visit = Visit("r1/c1/1", "server-1.31.2", "rollout/r1", VisitPhase.SERVER, "", NOW)
+    view = replace(
+        cell_view(),
+        release="ab" * 32,
+        visit=visit,
+        quarantine=Cordon("it smokes", "visit r1/c1/1", NOW),
+    )
+
+    assert cell_facts(view) == CellFacts(
+        id=CELL,
+        provider="aws",
+        region="aws-us-east-1",
+        ring=1,
+        server_version="1.30.1",
+        release="ab" * 32,
+        ready=True,
+        visit="r1/c1/1",
+        quarantine="it smokes",
+        namespaces=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (replace(cell_view(), conditions={}), "nobody has looked at it yet"),
+        (looked_at(ConditionStatus.FALSE, message="envoy is gone"), "PartsFailing: envoy is gone"),
+        (looked_at(ConditionStatus.UNKNOWN), "PartsFailing"),
+        (
+            replace(looked_at(ConditionStatus.TRUE), generation=2),
+            "it was last looked at as generation 1, and is at 2 now",
+        ),
+    ],
+    ids=["never seen", "failing", "unknown", "changed since"],
+)
+def test_only_a_cell_that_is_known_to_be_ready_is_ready(view: CellView, why: str) -> None:
+    facts = cell_facts(view)
+
+    assert (facts.ready, facts.why_not_ready) == (False, why)
+
+
+def test_a_server_that_does_not_answer_has_the_version_it_should_have() -> None:
+    assert cell_facts(replace(cell_view(), server_version=None)).server_version == "1.30.1"
+
+
+async def test_the_inventory_is_all_that_is_known(pool: Pool) -> None:
+    await Projections(pool).publish_cell(replace(cell_view(), release=release().digest))
+    await Projections(pool).publish_cell(cell_view(OTHER_CELL, region="aws-us-west-2"))
+    await Releases(pool).create(release(), "olga")
+    await Releases(pool).create(release("newer", "1.32.0"), "olga")
+    await Calendars(pool).change(frozen, by="olga", reason="x")
+
+    fleet = await StoredInventory(pool).take()
+
+    assert [cell.id for cell in fleet.cells] == [CELL, OTHER_CELL]
+    assert fleet.servers == ("1.31.2", "1.32.0")
+    assert fleet.releases == {release().digest: release()}
+    assert fleet.calendar == frozen(Calendar())
+    assert fleet.replicas == ()
+
+
+async def test_what_a_cell_had_before_an_unfinished_rollout_is_known_to_go_back_to(
+    pool: Pool,
+) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO accounts (id, name, operator) VALUES ('acme1', 'Acme', true)"
+        )
+    await Releases(pool).create(release("before", "1.30.1"), "olga")
+    before = release("before", "1.30.1")
+    view = rollout_view()
+    cells = {CELL: replace(view.cells[CELL], before_release=before.digest)}
+    rollout = replace(view, cells=cells)
+
+    await RolloutProjections(pool).publish_rollout(rollout)
+    assert (await StoredInventory(pool).take()).releases == {before.digest: before}
+
+    await RolloutProjections(pool).publish_rollout(replace(rollout, revision=2, phase=Phase.ENDED))
+    assert (await StoredInventory(pool).take()).releases == {}
+
+
+async def test_a_calendar_that_cannot_be_read_lets_nothing_start(pool: Pool) -> None:
+    await Projections(pool).publish_cell(cell_view())
+    async with pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO calendars (revision, calendar, changed_by, reason) "
+            """VALUES (1, '{"windows": "of opportunity"}', 'a later version', 'x')"""
+        )
+
+    fleet = await StoredInventory(pool).take()
+
+    assert fleet.calendar == Calendar(source_ok=False)
+    assert [cell.id for cell in fleet.cells] == [CELL]
+
+
+async def test_a_namespace_in_one_cell_has_no_replicas(pool: Pool) -> None:
+    await Projections(pool).publish_namespace(namespace_view())
+
+    assert (await StoredInventory(pool).take()).replicas == ()
+
+
+async def test_a_namespace_in_several_cells_is_never_to_be_disturbed_in_two(pool: Pool) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(
+            "CREATE OR REPLACE VIEW namespace_replicas AS "
+            "SELECT * FROM (VALUES ('orders.acme1', 'c2', true), ('orders.acme1', 'c1', false), "
+            "('orders.acme1', 'c3', false), ('bills.acme1', 'c1', true)) "
+            "AS known (namespace, cell, active)"
+        )
+
+    fleet = await StoredInventory(pool).take()
+
+    assert fleet.replicas == (Replicas("orders.acme1", "c2", ("c1", "c3")),)
