@@ -1,6 +1,6 @@
 """The side effects of a rollout, each safe to repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from temporalio import activity
 
@@ -34,7 +34,10 @@ class RolloutActivities:
 
     @activity.defn
     async def take_inventory(self) -> Fleet:
-        return await self.inventory.take()
+        """Return the fleet, its calendar foretold: a replay must not depend on the rules for time
+        zones of its day."""
+        fleet = await self.inventory.take()
+        return replace(fleet, calendar=fleet.calendar.foretell(fleet.seen_at))
 
     @activity.defn
     async def gather_evidence(self, watched: WatchedCells) -> Evidence:

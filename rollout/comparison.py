@@ -42,6 +42,7 @@ _ALONE_CAUTION = 2.0
 _CONFOUNDED_FROM = math.log(1.5)
 """How much worse siblings are when a trouble is everybody's, though nobody has it worse."""
 _SIBLINGS_WORSE = 0.01
+_SMALLEST_TOLD = 1e-9
 _UNCLEAR = 0.1
 """What is likelier to be chance than this is taken for chance, until the next look."""
 
@@ -197,7 +198,7 @@ def _concluded(examined: _Examined, significant: bool) -> Finding:
             message = f"{found.message}; unchanged siblings have {math.expm1(siblings):+.1%}"
             return replace(found, verdict=Verdict.CONFOUNDED, message=message)
     if significant:
-        message = f"{found.message} (p {found.p:.1g})"
+        message = f"{found.message} (p {max(found.p, _SMALLEST_TOLD):.1g})"
         return replace(found, verdict=Verdict.FAIL, message=message)
     if found.p < _UNCLEAR:
         message = f"{found.message}, which may be chance (p {found.p:.1g})"
@@ -227,7 +228,7 @@ def _own_past(comparison: Comparison) -> tuple[Part, Part]:
         before, after = before[known], after[known]
         if before.shape[0] == 0:
             return before, after
-        usual = np.nanmedian(before, axis=1, keepdims=True)
+        usual = _median(before.T)[:, np.newaxis]
         return before - usual, after - usual
 
     past, present = comparison.before, comparison.after
@@ -253,11 +254,15 @@ def _mean(values: Array) -> Array:
 
 def _median(values: Array) -> Array:
     """Return the median of the cells at each time: one sibling in trouble is no matter."""
-    medians = np.full(values.shape[1], np.nan)
-    present = (~np.isnan(values)).any(axis=0)
-    if present.any():
-        medians[present] = np.nanmedian(values[:, present], axis=0)
-    return medians
+    ordered = np.sort(values, axis=0)  # NaN comes last.
+    count = (~np.isnan(values)).sum(axis=0)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2])
+    if values.shape[0] == 0:
+        return np.full(values.shape[1], np.nan)
+    medians: Array = np.take_along_axis(ordered, np.minimum(middle, len(values) - 1), 0).mean(
+        axis=0
+    )
+    return np.where(count > 0, medians, np.nan)
 
 
 def _without_cycle(series: _Series) -> _Series:

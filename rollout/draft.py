@@ -122,7 +122,7 @@ def watched_late(seen: Survey) -> dict[int, tuple[str, ...]]:
     return {
         number: (ring.late,)
         for number, ring in seen.state.rings.items()
-        if ring.late_bake is not None and ring.late in seen.facts
+        if ring.late in seen.facts and ring.late_bake and not ring.late_bake.is_complete
     }
 
 

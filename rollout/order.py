@@ -18,16 +18,16 @@ def mixed(cells: Iterable[CellFacts]) -> list[str]:
     regions: dict[tuple[str, str], list[CellFacts]] = defaultdict(list)
     for cell in cells:
         regions[cell.provider, cell.region].append(cell)
-    providers: dict[str, list[tuple[int, str, CellFacts]]] = defaultdict(list)
-    for (provider, region), there in regions.items():
+    providers: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for (provider, _), there in regions.items():
         there.sort(key=lambda cell: (cell.namespaces, cell.id))
-        providers[provider] += [(turn, region, cell) for turn, cell in enumerate(there)]
+        providers[provider] += [(turn, cell.namespaces, cell.id) for turn, cell in enumerate(there)]
     turns: list[tuple[int, int, str, str]] = []
-    for provider, there_too in providers.items():
-        there_too.sort(key=lambda each: (each[0], each[1]))
+    for provider, by_region in providers.items():
+        by_region.sort()
         turns += [
-            (turn, cell.namespaces, provider, cell.id)
-            for turn, (_, _, cell) in enumerate(there_too)
+            (turn, namespaces, provider, cell)
+            for turn, (_, namespaces, cell) in enumerate(by_region)
         ]
     return [cell for *_, cell in sorted(turns)]
 

@@ -80,8 +80,12 @@ def lease_unanswered(state: RolloutState, cell: str, message: str, now: datetime
 
 
 def _ask_again(state: RolloutState, cell: str, message: str, now: datetime) -> None:
+    progress = state.cells[cell]
+    if progress.message != message:
+        # It is asked every minute: only news is told.
+        note(state, "lease refused", message, now, cell=cell)
     state.cells[cell] = replace(
-        state.cells[cell], not_before=now + ASK_LEDGER_AGAIN, message=message, visit=""
+        progress, not_before=now + ASK_LEDGER_AGAIN, message=message, visit=""
     )
 
 
@@ -130,8 +134,10 @@ def _ended_back(state: RolloutState, report: VisitReport, now: datetime) -> None
         case VisitOutcome.BROKEN:
             _broke(state, report, now)
         case VisitOutcome.REFUSED:
+            pause = _pause(progress.visits)
+            message = f"it refused to go back: {report.message}; it is asked again after {pause}"
             state.cells[report.cell] = replace(
-                progress, status=CellStatus.DONE, not_before=now + _pause(progress.visits)
+                progress, status=CellStatus.DONE, not_before=now + pause, message=message
             )
         case other:
             assert_never(other)

@@ -237,7 +237,7 @@ def _timed(seen: Survey, decided: Plan) -> Plan:
     if goes_on or waits_for_person or decided.blocked:
         return decided
     first = next(iter(waits), None)
-    why = f"{first.cell}: {first.message}" if first else "no reason is known; this is a defect"
+    why = f"{first.cell}: {first.message}" if first else "why is not known, which is a defect"
     return replace(decided, blocked=f"nothing can go on: {why}")
 
 

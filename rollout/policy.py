@@ -46,7 +46,7 @@ class Supersession(StrEnum):
 class RingPolicy:
     ring: int
     batches: tuple[str, ...]
-    """Sizes in order, each `3`, `25%` (of the ring, rounded down, at least 1) or `all`; the last one
+    """Sizes in order, each `3`, `25%` (of the ring, rounded down, at least 1) or `all`; the last
     repeats. The first batch of a ring is one cell, whatever is written here."""
     batch_bake: timedelta
     """Credit needed after each batch but the last."""
@@ -67,7 +67,7 @@ class RingPolicy:
 @dataclass(frozen=True)
 class RolloutPolicy:
     rings: tuple[RingPolicy, ...]
-    """In ascending order of ring; a ring not named takes the rules of the next lower one that is."""
+    """In ascending order; a ring that is not named takes the rules of the next lower one that is."""
     gates: tuple[Gate, ...] = field(default_factory=default_gates)
     rollback: RollbackScope = RollbackScope.BATCH
     supersession: Supersession = Supersession.QUEUE
@@ -78,7 +78,7 @@ class RolloutPolicy:
     confounded_cells: int = 3
     """As many cells of a region that vanish at once are the region's trouble, not the release's:
     nothing starts there until they are back."""
-    visit: VisitRules = VisitRules()
+    visit: VisitRules = field(default_factory=VisitRules)
     visit_takes: timedelta = timedelta(minutes=30)
     """How long a visit is expected to take (p95), until this rollout has seen some."""
     bake_at_most: timedelta = timedelta(days=30)

@@ -9,6 +9,7 @@ from rollout import bake as bakes
 from rollout import rollback
 from rollout.approvals import plan_hash
 from rollout.policy import RollbackScope
+from rollout.survey import awaits_lease
 from rollout.types import (
     CellProgress,
     CellStatus,
@@ -100,7 +101,9 @@ def _mark(state: RolloutState, marks: Sequence[Mark], now: datetime, *, joined: 
             # What is tried again by itself keeps its time; anything else starts afresh.
             not_before=progress.not_before if mark.status is CellStatus.DEFERRED else None,
         )
-        if (before is None and joined) or (before is not None and not same):
+        # A cell that waits for a lease is asked for every minute; the refusal has been told.
+        quiet = before is not None and awaits_lease(before)
+        if (before is None and joined) or (before is not None and not same and not quiet):
             what = "cell joined" if before is None else f"cell {mark.status.value}"
             told[what] += 1
             first.setdefault(what, mark)

@@ -124,6 +124,11 @@ def hops(present: str, release: Release, fleet: Fleet) -> tuple[str, ...] | NoWa
         return NoWay(f"what runs there is not known: {unreadable}")
 
 
+def awaits_lease(progress: CellProgress) -> bool:
+    """Return whether it was the ledger that refused: a visit that did so is remembered."""
+    return progress.not_before is not None and not progress.visit
+
+
 def _keep_up_with_members(seen: Survey) -> None:
     """Let cells join, leave, come back and change rings. Nothing of it is an error."""
     release, digest = seen.state.release, seen.digest
@@ -193,7 +198,8 @@ def _find_obstacles(seen: Survey, last: int) -> None:
             if progress.status is CellStatus.WAITING:
                 seen.mark(cell.id, CellStatus.DEFERRED, obstacle.message, progress.ring)
         elif progress.status is CellStatus.DEFERRED:
-            seen.mark(cell.id, CellStatus.WAITING, "", progress.ring)
+            told = progress.message if awaits_lease(progress) else ""
+            seen.mark(cell.id, CellStatus.WAITING, told, progress.ring)
 
 
 def _obstacle(seen: Survey, cell: CellFacts, progress: CellProgress) -> Wait | None:
@@ -212,8 +218,7 @@ def _obstacle(seen: Survey, cell: CellFacts, progress: CellProgress) -> Wait | N
         message = f"it is not ready: {cell.why_not_ready or 'no reason is known'}"
         return Wait(cell.id, WaitCode.SICK, message)
     if progress.not_before is not None and progress.not_before > seen.now:
-        # A visit that was refused is remembered; without one it was the ledger that refused.
-        code = WaitCode.SICK if progress.visit else WaitCode.LEASE
+        code = WaitCode.LEASE if awaits_lease(progress) else WaitCode.SICK
         return Wait(cell.id, code, progress.message, progress.not_before)
     way = seen.way(cell)
     if isinstance(way, NoWay):

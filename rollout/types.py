@@ -269,8 +269,9 @@ class RolloutState:
     """Of the latest plan."""
     reports: list[VisitReport] = field(default_factory=list)
     """Of visits that have ended and were not taken in yet."""
-    held_leases: list[str] = field(default_factory=list)
-    """The cells that this rollout may disturb, by the ledger."""
+    held_leases: dict[str, int] = field(default_factory=dict)
+    """What this rollout may disturb, by the ledger: the number of each lease, 0 while the ledger's
+    answer is not known."""
     holds_components: bool = False
     """Nobody else writes the release's components."""
     to_revert: list[str] = field(default_factory=list)

@@ -37,7 +37,7 @@ def view(state: RolloutState, plan: Plan, fleet: Fleet, now: datetime) -> Rollou
         overrides=dict(state.overrides),
         confounded=dict(state.confounded),
         events=tuple(state.events),
-        eta_p50=None if ended else estimate(state, 0.5, now),
-        eta_p90=None if ended else estimate(state, 0.9, now),
+        eta_p50=None if ended else estimate(state, plan, 0.5, now),
+        eta_p90=None if ended else estimate(state, plan, 0.9, now),
         blocked=plan.blocked,
     )

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ContinueAsNewVersioningBehavior, ParentClosePolicy
 
-from cells.ledger.types import Acquire, Cap, GiveBack, Purpose
+from cells.ledger.types import Acquire, Answer, Cap, GiveBack, Purpose
 from cells.release import Release
 from cells.visits.types import VisitOutcome, VisitReport, VisitRequest
 from cells.visits.workflow import CellVisitWorkflow
@@ -131,17 +131,11 @@ class RolloutWorkflow:
             return True
         for component in state.release.components:
             place = f"component/{component.value}"
-            answer = await workflow.execute_activity_method(
-                RolloutActivities.acquire_lease,
-                Acquire(place, self._id, Purpose.ROLLOUT),
-                start_to_close_timeout=_LEDGER_TIMEOUT,
-                retry_policy=_KEEP_TRYING,
-            )
+            wanted = Acquire(place, self._id, Purpose.ROLLOUT)
+            answer = await self._acquire(wanted, _KEEP_TRYING)
             if not answer.granted:
                 await self._stand_behind(component.value, answer.conflicts[0].holder)
                 return False
-            if place not in state.held_leases:
-                state.held_leases.append(place)
         state.holds_components = True
         state.phase = Phase.FORWARD
         planner.note(state, "started", f"release {state.release.name}", workflow.now())
@@ -234,20 +228,13 @@ class RolloutWorkflow:
     async def _start_visit(self, start: Start, cell: CellFacts, fleet: Fleet, heard: int) -> None:
         state = self._state
         try:
-            answer = await workflow.execute_activity_method(
-                RolloutActivities.acquire_lease,
-                self._lease(cell, fleet),
-                start_to_close_timeout=_LEDGER_TIMEOUT,
-                retry_policy=_ASK_AGAIN,
-            )
+            answer = await self._acquire(self._lease(cell, fleet), _ASK_AGAIN)
         except ActivityError as error:
             planner.lease_unanswered(state, cell.id, str(error.cause), workflow.now())
             return
         if not answer.granted:
             planner.lease_refused(state, cell.id, answer.conflicts, workflow.now())
             return
-        if cell.id not in state.held_leases:
-            state.held_leases.append(cell.id)
         if self._news != heard:
             # A pause, say, or a failure: what was legal may be so no more. It is planned anew.
             await self._give_back(cell.id)
@@ -310,15 +297,33 @@ class RolloutWorkflow:
             # A cell that has been visited is seen anew before anything else starts.
             self._fleet = None
 
+    async def _acquire(self, wanted: Acquire, retry: RetryPolicy) -> Answer:
+        """Ask for a lease. One whose answer was lost may be held, and is given back in the end."""
+        held = self._state.held_leases
+        held.setdefault(wanted.cell, 0)
+        answer = await workflow.execute_activity_method(
+            RolloutActivities.acquire_lease,
+            wanted,
+            start_to_close_timeout=_LEDGER_TIMEOUT,
+            retry_policy=retry,
+        )
+        if answer.lease:
+            held[wanted.cell] = answer.lease
+        else:
+            del held[wanted.cell]
+        return answer
+
     async def _give_back(self, place: str) -> None:
+        held = self._state.held_leases
+        if place not in held:
+            return
         await workflow.execute_activity_method(
             RolloutActivities.give_back_lease,
-            GiveBack(place, self._id),
+            GiveBack(place, self._id, held[place]),
             start_to_close_timeout=_LEDGER_TIMEOUT,
             retry_policy=_KEEP_TRYING,
         )
-        if place in self._state.held_leases:
-            self._state.held_leases.remove(place)
+        held.pop(place, None)
 
     async def _leave(self) -> None:
         """Give back what others wait for; the leases of broken cells stay."""

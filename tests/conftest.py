@@ -3,11 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.testing import WorkflowEnvironment
 
 from tests.engine import running_engine, running_engine_in_skipped_time
 from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
+
+# Other tests share the processors: how long an example takes says nothing.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 FLEET_TEST_SECONDS = 600
 """The first test of a fleet waits for its start as well, on a machine that tests keep busy."""

@@ -1,8 +1,10 @@
 """Who may disturb a cell. Pure, like everything that decides.
 
 Nobody ever waits here: who may not is refused at once, told who is in the way, and asks again when
-it likes. A holder asks for one cell at a time, and its lease of one cell never depends on being
-given another: so there is no circle of holders that wait for each other, and no deadlock.
+it likes. A holder asks for one place at a time. The lease of a cell ends when what is done there
+ends, which never depends on being given another; what is held for longer, such as the components
+that a rollout writes, is asked for first, by everybody in one order. So there is no circle of
+holders that wait for each other, and no deadlock.
 
 The cost of a question is that of what it names, its namespaces above all; only a refusal looks at
 the other leases of the cell's scopes (at all leases where the ledger is full).

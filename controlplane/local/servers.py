@@ -83,7 +83,7 @@ class Servers:
         """
         digest = await self._digest(version)
         program = self.program(version)
-        if not program.exists():
+        if await asyncio.to_thread(_sha256, program) != digest:
             self.home.folder("servers", version)
             async with self._cached(version, digest) as cached:
                 await asyncio.to_thread(_place, cached, program, digest)

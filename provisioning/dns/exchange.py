@@ -10,8 +10,8 @@ import dns.tsig
 
 UDP_TIMEOUTS_SECONDS = (0.3, 0.7, 1.5)
 """One per try: packets get lost, and a server may be busy."""
-TCP_TIMEOUT_SECONDS = 2.0
-"""The last try: networks exist that let no UDP through."""
+TCP_TIMEOUT_SECONDS = 5.0
+"""The last try: networks exist that let no UDP through, and servers that are busy for longer."""
 
 
 @dataclass(frozen=True)

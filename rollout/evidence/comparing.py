@@ -141,8 +141,10 @@ def _rows(histories: Sequence[Sequence[Sample]], at: Array) -> Array:
     """Return cells by times."""
     rows = np.full((len(histories), at.size), np.nan)
     for row, samples in zip(rows, histories, strict=True):
-        for sample in samples:
-            place = int(np.searchsorted(at, sample.at.timestamp() - _TOLERATED_SECONDS))
-            if place < at.size and abs(at[place] - sample.at.timestamp()) < _TOLERATED_SECONDS:
-                row[place] = sample.value
+        times = np.array([sample.at.timestamp() for sample in samples])
+        values = np.array([sample.value for sample in samples])
+        places = np.searchsorted(at, times - _TOLERATED_SECONDS)
+        # What is fresher than the look reaches lies behind the grid.
+        within = places < at.size
+        row[places[within]] = values[within]
     return rows

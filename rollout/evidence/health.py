@@ -1,13 +1,13 @@
 """The gates that look at a cell for a moment: health, and the canary."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from cells.runtime.ports import CellExaminer
 from cells.types import CellSpec
-from rollout.evidence.ports import Cells, NoEvidence
+from rollout.evidence.ports import Cells
 from rollout.gates import Gate, Reading, Verdict
 from rollout.ports import WatchedCells
 
@@ -20,7 +20,7 @@ those that come late."""
 
 _LOOKS = 3
 """A cell that fails has failed as often in a row: a lost packet halts no fleet."""
-_CELLS_AT_ONCE = 8
+_CELLS_AT_ONCE = 16
 _SIBLINGS_ASKED = 3
 _ZERO = timedelta(0)
 
@@ -35,16 +35,16 @@ class ExaminedGate:
 
     cells: Cells
     examiner: CellExaminer
-    pause_seconds: float = 5.0
+    pause_seconds: float = 10.0
     """Between two looks at a cell that fails."""
 
     async def ask(self, gates: Sequence[Gate], watched: WatchedCells) -> tuple[Reading, ...]:
-        specs = {view.id: view.spec for view in await self.cells.cells()}
         limit = asyncio.Semaphore(_CELLS_AT_ONCE)
+        specs = await self._specs()
 
         async def look(cell: str) -> Reading:
             async with limit:
-                return await self._look(cell, specs.get(cell))
+                return await self._look(cell, specs)
 
         looks = await asyncio.gather(*map(look, watched.cells))
         bad = [reading for reading in looks if reading.verdict is not Verdict.PASS]
@@ -58,33 +58,27 @@ class ExaminedGate:
             readings.append(Reading("", "", Verdict.PASS, covers, message))
         return tuple(replace(reading, gate=gate.name) for gate in gates for reading in readings)
 
-    async def _look(self, cell: str, spec: CellSpec | None) -> Reading:
-        if spec is None:
-            message = (
-                "the fleet has no such cell: it may have been removed, or not be published yet"
-            )
-            return Reading("", cell, Verdict.NO_DATA, _ZERO, message)
-        try:
-            problems = await self._lasting_problems(cell, spec)
-        except NoEvidence as why:
-            return Reading("", cell, Verdict.NO_DATA, _ZERO, str(why))
-        verdict = Verdict.FAIL if problems else Verdict.PASS
-        return Reading("", cell, verdict, _ZERO, "; ".join(problems))
-
-    async def _lasting_problems(self, cell: str, spec: CellSpec) -> Sequence[str]:
+    async def _look(self, cell: str, specs: Mapping[str, CellSpec]) -> Reading:
         problems: Sequence[str] = ()
         for attempt in range(_LOOKS):
             if attempt:
                 await asyncio.sleep(self.pause_seconds)
+                # The cell may just have changed, and what is published of it come a little later.
+                specs = await self._specs()
+            if cell not in specs:
+                message = "the fleet has no such cell: see whether it was removed"
+                return Reading("", cell, Verdict.NO_DATA, _ZERO, message)
             try:
-                problems = await self.examiner.examine(cell, spec)
-            except Exception as error:
-                raise NoEvidence(
-                    f"cannot be examined: {str(error) or type(error).__name__}"
-                ) from error
+                problems = await self.examiner.examine(cell, specs[cell])
+            except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of the cell.
+                message = f"cannot be examined: {str(error) or type(error).__name__}"
+                return Reading("", cell, Verdict.NO_DATA, _ZERO, message)
             if not problems:
-                break
-        return problems
+                return Reading("", cell, Verdict.PASS, _ZERO)
+        return Reading("", cell, Verdict.FAIL, _ZERO, "; ".join(problems))
+
+    async def _specs(self) -> dict[str, CellSpec]:
+        return {view.id: view.spec for view in await self.cells.cells()}
 
 
 def _excused(bad: Sequence[Reading], siblings: Sequence[Reading]) -> list[Reading]:

@@ -217,7 +217,7 @@ def _finite(series: _Series) -> list[Sample]:
 def _told(body: bytes) -> str:
     """Return what an answer that is no success says, in short."""
     text = body[: 16 * _TOLD_CHARACTERS].decode(errors="replace")
-    with contextlib.suppress(ValueError, AttributeError):
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
         text = str(json.loads(body).get("error") or text)
     text = " ".join(text.split())
     return text[:_TOLD_CHARACTERS] or "nothing"

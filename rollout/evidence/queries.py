@@ -82,7 +82,7 @@ _METRICS = (
     Gate(
         "shards owned",
         GateKind.PROMETHEUS,
-        f"{_SHARDS} / quantile_over_time(0.5, {_SHARDS}[1d:1m])",
+        f"{_SHARDS} / quantile_over_time(0.5, {_SHARDS}[1d:30s])",
         above=0.99,
         below=1.01,
     ),

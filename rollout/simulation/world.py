@@ -1,5 +1,6 @@
 """The pretended fleet: what a rollout sees, does and leaves there, and whether that was legal."""
 
+import asyncio
 import math
 import random
 from collections import Counter
@@ -61,6 +62,8 @@ class SimulatedFleet:
     view: RolloutView | None = None
     violations: list[str] = field(default_factory=list)
     looks: int = 0
+    overdue: asyncio.Event = field(default_factory=asyncio.Event)
+    """More time has passed than a run may take."""
     _churn: list[Churn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,6 +83,7 @@ class SimulatedFleet:
         return replace(self.simulation.fleet, seen_at=now, cells=tuple(self.cells.values()))
 
     async def gather(self, watched: WatchedCells) -> Evidence:
+        self._live_until(_now())
         window = watched.until - watched.since
         readings = tuple(
             Reading(gate.name, cell, Verdict.PASS, window)
@@ -90,7 +94,7 @@ class SimulatedFleet:
 
     async def acquire(self, _: Acquire) -> Answer:
         # This run has the fleet to itself: what the ledger forbids, the witness finds.
-        return Answer()
+        return Answer(lease=1)
 
     async def give_back(self, _: GiveBack) -> None:
         return None
@@ -154,6 +158,8 @@ class SimulatedFleet:
 
     def _live_until(self, now: datetime) -> None:
         began = self._began(now)
+        if now - began > self.simulation.at_most:
+            self.overdue.set()
         while self._churn and began + self._churn[0].after <= now:
             change = self._churn.pop(0)
             if change.joins is not None:

@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 
 from cells.placement import explain_refusal, place, without
 from cells.types import SYNTHETIC_RING, Capacity, CellView, Cordon
+from cells.visits.types import Visit, VisitPhase
 from controlplane.resource import ConditionStatus
 from tests.engine import cell_spec, cell_view
 
 REGIONS = ["aws-us-east-1", "aws-us-west-2", "gcp-us-central1"]
 CORDON = Cordon("leaking disk", "sre", datetime(2026, 11, 1, tzinfo=UTC))
+VISIT = Visit(
+    id="v1",
+    release="r-1.32.0",
+    by="rollout/r",
+    phase=VisitPhase.SERVER,
+    message="",
+    since=CORDON.since,
+)
 
 capacities = st.builds(
     Capacity,
@@ -43,6 +52,8 @@ def fleets(draw: st.DrawFn) -> list[CellView]:
             ),
             allocated=draw(capacities),
             cordon=draw(st.sampled_from([None, CORDON])),
+            quarantine=draw(st.sampled_from([None, CORDON])),
+            visit=draw(st.sampled_from([None, VISIT])),
         )
         for n in range(draw(st.integers(min_value=0, max_value=8)))
     ]
@@ -56,7 +67,7 @@ def test_only_a_cell_that_may_and_can_is_chosen(
 
     if placement.cell is not None:
         chosen = next(cell for cell in fleet if cell.id == placement.cell)
-        assert chosen.cordon is None
+        assert (chosen.cordon, chosen.quarantine, chosen.visit) == (None, None, None)
         assert chosen.spec.region == region
         assert chosen.spec.ring != SYNTHETIC_RING
         assert chosen.conditions["Ready"].status == ConditionStatus.TRUE
@@ -76,7 +87,7 @@ def test_a_cell_is_found_whenever_one_fits(
         for cell in fleet
         if cell.spec.region == region
         and cell.spec.ring != SYNTHETIC_RING
-        and cell.cordon is None
+        and (cell.cordon, cell.quarantine, cell.visit) == (None, None, None)
         and cell.conditions["Ready"].status == ConditionStatus.TRUE
         and not cell.free.shortages(demand)
     ]
@@ -143,3 +154,15 @@ def test_the_cell_with_most_headroom_on_its_tightest_dimension_wins(
 
 def test_equal_cells_are_told_apart_by_id() -> None:
     assert place("aws-us-east-1", Capacity(1, 1), [cell_view("b"), cell_view("a")]).cell == "a"
+
+
+def test_a_cell_that_is_visited_or_quarantined_says_so() -> None:
+    visited = replace(cell_view("visited"), visit=VISIT)
+    quarantined = replace(cell_view("quarantined"), quarantine=CORDON)
+
+    verdicts = place("aws-us-east-1", Capacity(1, 1), [visited, quarantined]).verdicts
+
+    assert {verdict.cell: verdict.reasons for verdict in verdicts} == {
+        "visited": ("being brought to r-1.32.0 (server)",),
+        "quarantined": ("quarantined by sre: leaking disk",),
+    }

@@ -8,7 +8,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from cells import workflow
+from cells.release import Software
 from cells.types import Capacity, CellView, ObservedCell, Release, Reserve
+from cells.visits.types import BeginVisit, EndVisit, VisitOutcome
 from cells.workflow import CellWorkflow
 from tests.engine import CELL, Entities, cell_spec, working
 from tests.eventually import eventually
@@ -139,6 +141,110 @@ async def test_reservations_survive_continue_as_new_under_load(entities: Entitie
     assert len(await entities.cells.allocations(CELL)) == 120
 
 
+async def test_a_cell_under_a_visit_takes_nothing_new_and_is_expected_in_no_version(
+    entities: Entities,
+) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+    entities.cell_parts.answer = lambda: ObservedCell("1.31.2")
+
+    generation = await entities.cells.begin_visit(CELL, BeginVisit("v1", "r-1.31.2", "rollout/r"))
+
+    assert generation == 2
+    view = await _reported(entities, "AllPartsAnswer", since=generation)
+    assert (view.server_version, view.allocated) == ("1.31.2", ONE)
+    with pytest.raises(ApplicationError, match=r"is being brought to r-1\.31\.2"):
+        await entities.cells.reserve(CELL, Reserve("b.acme1", "uid-b", ONE))
+
+    left = EndVisit("v1", VisitOutcome.DONE, Software("1.31.2"), "digest", "it is well")
+    ended = await entities.cells.end_visit(CELL, left)
+    assert (ended.spec.server_version, ended.release) == ("1.31.2", "digest")
+    await _reported(entities, "AllPartsAnswer", since=ended.generation)
+    await entities.cells.reserve(CELL, Reserve("b.acme1", "uid-b", ONE))
+
+
+async def test_a_version_that_nobody_brought_is_a_problem_again_once_the_visit_is_over(
+    entities: Entities,
+) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    entities.cell_parts.answer = lambda: ObservedCell("1.31.2")
+    await entities.cells.begin_visit(CELL, BeginVisit("v1", "r-1.31.2", ""))
+
+    left = EndVisit("v1", VisitOutcome.UNDONE, Software("1.32.0"), "", "it was sick")
+    ended = await entities.cells.end_visit(CELL, left)
+
+    view = await _reported(entities, "PartsFailing", since=ended.generation)
+    assert view.conditions["Ready"].message == "Temporal has version 1.31.2, not 1.32.0"
+
+
+async def test_of_many_visits_that_begin_at_once_one_does(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+
+    answers = await asyncio.gather(
+        *(entities.cells.begin_visit(CELL, BeginVisit(f"v{n}", "r", "")) for n in range(8)),
+        return_exceptions=True,
+    )
+
+    begun = [answer for answer in answers if isinstance(answer, int)]
+    refused = [answer for answer in answers if isinstance(answer, ApplicationError)]
+    assert (len(begun), len(refused)) == (1, 7)
+    assert {error.type for error in refused} == {"FailedPrecondition"}
+    (winner,) = [n for n, answer in enumerate(answers) if isinstance(answer, int)]
+    again = BeginVisit(f"v{winner}", "r", "")
+    assert await entities.cells.begin_visit(CELL, again) == begun[0]
+    with pytest.raises(ApplicationError, match=f"by visit v{winner} since"):
+        await entities.cells.begin_visit(CELL, BeginVisit("late", "r", ""))
+
+
+async def test_generations_survive_continue_as_new(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    given = []
+    for number in range(12):
+        given.append(await entities.cells.begin_visit(CELL, BeginVisit(f"v{number}", "r", "")))
+        given.append(await entities.cells.fence_visit(CELL, f"v{number}"))
+        left = EndVisit(f"v{number}", VisitOutcome.UNDONE, Software("1.32.0"), "", "")
+        await entities.cells.end_visit(CELL, left)
+        assert await entities.cells.end_visit(CELL, left) is not None, "as often as one likes"
+    run = await entities.cells.handle(CELL).describe()
+
+    assert run.run_id != run.raw_description.workflow_execution_info.first_run_id
+    assert given == sorted(set(given))
+    with pytest.raises(ApplicationError, match="ended as undone: it may write no more"):
+        await entities.cells.fence_visit(CELL, "v11")
+    with pytest.raises(ApplicationError, match=r"visit v11 of .* ended"):
+        await entities.cells.begin_visit(CELL, BeginVisit("v11", "r", ""))
+
+
+async def test_a_quarantined_cell_takes_neither_visits_nor_namespaces(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.begin_visit(CELL, BeginVisit("v1", "r", ""))
+    left = EndVisit("v1", VisitOutcome.BROKEN, None, "", "it came up neither way")
+    assert (await entities.cells.end_visit(CELL, left)).quarantine is not None
+
+    with pytest.raises(ApplicationError, match="quarantined by visit v1: it came up neither way"):
+        await entities.cells.begin_visit(CELL, BeginVisit("v2", "r", ""))
+    with pytest.raises(ApplicationError, match="is quarantined: it came up neither way"):
+        await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+
+    for _ in range(2):
+        assert (await entities.cells.lift_quarantine(CELL, by="sre")).quarantine is None
+    await entities.cells.begin_visit(CELL, BeginVisit("v2", "r", ""))
+
+
+async def test_a_cell_that_comes_back_is_seen_soon(
+    engine_in_skipped_time: WorkflowEnvironment,
+) -> None:
+    async with working(engine_in_skipped_time.client) as entities:
+        entities.cell_parts.answer = lambda: ObservedCell(None, ["Temporal is down"])
+        await entities.cells.register(CELL, cell_spec())
+        await _reported(entities, "PartsFailing")
+        entities.cell_parts.answer = lambda: ObservedCell("1.32.0")
+
+        await engine_in_skipped_time.sleep(workflow.OBSERVE_AGAIN * 2)
+
+        await _reported(entities, "AllPartsAnswer")
+
+
 async def test_published_views_follow_the_cell(entities: Entities) -> None:
     await entities.cells.register(CELL, cell_spec())
     await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
@@ -150,12 +256,13 @@ async def test_published_views_follow_the_cell(entities: Entities) -> None:
     await eventually(published)
 
 
-async def _reported(entities: Entities, reason: str) -> CellView:
+async def _reported(entities: Entities, reason: str, *, since: int = 0) -> CellView:
+    """Return the view that says so of that generation, or of a later one."""
+
     async def reported() -> bool:
         view = entities.cell_parts.views.get(CELL)
-        return view is not None and (
-            "Ready" in view.conditions and view.conditions["Ready"].reason == reason
-        )
+        ready = None if view is None else view.conditions.get("Ready")
+        return ready is not None and (ready.reason == reason and ready.observed_generation >= since)
 
     await eventually(reported)
     return entities.cell_parts.views[CELL]

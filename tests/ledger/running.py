@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -27,10 +27,6 @@ class RunningLedger:
     def client(self) -> LedgerClient:
         return LedgerClient(self.temporal)
 
-    async def runs(self) -> int:
-        """Return how many runs it has had."""
-        return len([run async for run in self.temporal.list_workflows(f"WorkflowId='{LEDGER_ID}'")])
-
 
 @asynccontextmanager
 async def keeping_the_ledger(
@@ -52,7 +48,15 @@ async def keeping_the_ledger(
 async def assert_the_ledger_replays(client: Client) -> None:
     """The histories of all its runs lead today's code to the same commands."""
     replayer = Replayer(workflows=[LedgerWorkflow], data_converter=data_converter)
-    runs = client.list_workflows(f"WorkflowId='{LEDGER_ID}'")
-    async with replayer.workflow_replay_iterator(runs.map_histories()) as results:
-        async for result in results:
-            assert result.replay_failure is None, result.replay_failure
+    async for history in histories(client):
+        await replayer.replay_workflow(history)
+
+
+async def histories(client: Client) -> AsyncIterator[WorkflowHistory]:
+    """Yield what happened in each of its runs, the latest first."""
+    run: str | None = None
+    while run != "":
+        history = await client.get_workflow_handle(LEDGER_ID, run_id=run).fetch_history()
+        yield history
+        begun = history.events[0].workflow_execution_started_event_attributes
+        run = begun.continued_execution_run_id

@@ -22,10 +22,14 @@ from controlplane.local.home import Home
 from controlplane.local.ports import LOOPBACK
 from controlplane.local.preparation import open_secrets
 from controlplane.local.processes import SUPERVISOR, marked_processes
+from controlplane.local.prometheus import PROMETHEUS, prometheus_program
 from tests.eventually import eventually
 from tests.fleet import RunningFleet, controlplane, running_fleet
 
 EVERYTHING = {*PROGRAMS, *(program for cell in CELLS for program in cell.programs)}
+if prometheus_program(recorded=""):
+    # The machine has one, so every fleet here runs it.
+    EVERYTHING.add(PROMETHEUS)
 REPAIRED_WITHIN = 120
 
 

@@ -1,11 +1,14 @@
 import asyncio
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cells.release import Software
 from controlplane.local.file_lock import LockLost
-from controlplane.local.home import FleetRecord, Home, HomeRefused
+from controlplane.local.home import CellRecord, Change, FleetRecord, Home, HomeRefused
 
 RECORD = FleetRecord("", "fleet.test", "abc123", {"api": 20_000}, {"cell": 1}, {"temporal": "1.32"})
 
@@ -143,3 +146,65 @@ async def test_who_finds_the_home_locked_is_told_and_waits(short_path: Path) -> 
         events.append("first")
     await waiting
     assert events == ["first", "second"]
+
+
+RECORDING = """
+import asyncio, sys
+from pathlib import Path
+from cells.release import Software
+from controlplane.local.home import CellRecord, Home
+
+async def main(home, cell):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for generation in range(1, 101):
+        await home.record_cell(cell, CellRecord(Software("1.32.0"), generation))
+
+asyncio.run(main(Home(Path(sys.argv[1])), sys.argv[2]))
+"""
+
+
+async def test_processes_that_record_different_cells_lose_nothing(short_path: Path) -> None:
+    home = made(short_path / "home")
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", RECORDING, str(home.path), cell),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for cell in ("one", "other")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+    assert [await process.wait() for process in processes] == [0, 0]
+    recorded = {cell: found.generation for cell, found in home.load().cells.items()}
+    assert recorded == {"one": 100, "other": 100}
+
+
+def test_everything_that_is_recorded_of_a_cell_is_read_again(short_path: Path) -> None:
+    home = made(short_path / "home")
+    software = Software("1.32.0", "0.1.0+2", {"a": 1, "b": True, "c": 0.5, "d": "x"})
+    found = CellRecord(
+        software, 7, (Software("1.31.2"),), Change("2026-01-01T00:00:00+00:00"), 1.5, {"main": "1"}
+    )
+    home.save(replace(home.load(), cells={"one": found}))
+    read = home.load().cells["one"]
+    assert read == found
+    assert {type(value) for value in read.software.configuration.values()} == {
+        int,
+        bool,
+        float,
+        str,
+    }
+
+
+def test_a_record_from_before_cells_had_their_own_software_is_read(short_path: Path) -> None:
+    home = made(short_path / "home")
+    written = json.loads(home.record_file.read_bytes())
+    del written["cells"], written["prometheus_program"]
+    home.record_file.write_text(json.dumps(written))
+    assert home.load() == replace(RECORD, home=str(home.path))

@@ -44,9 +44,13 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def servers(home: Home, tmp_path: Path, wheel: Path) -> Servers:
     """With a cache of their own, and with server 1.0.0 in the catalogue, which is in the wheel."""
-    build = Build(wheel=sha256(wheel.read_bytes()), program=sha256(PROGRAM))
-    package = ServerPackage("0.0.1", {this_platform(): build})
-    return Servers(home, tmp_path / "cache", {**CATALOGUE, "1.0.0": package})
+    return Servers(home, tmp_path / "cache", {**CATALOGUE, "1.0.0": package(wheel, PROGRAM)})
+
+
+def package(wheel: Path, program: bytes) -> ServerPackage:
+    """Return what the catalogue would say of a wheel with this program in it."""
+    build = Build(wheel=sha256(wheel.read_bytes()), program=sha256(program))
+    return ServerPackage("0.0.1", {this_platform(): build})
 
 
 def sha256(content: bytes) -> str:
@@ -108,6 +112,13 @@ async def test_a_wheel_that_is_not_the_one_we_know_is_refused(
         await servers.fetch("1.0.0")
     assert not servers.program("1.0.0").exists()
     assert sorted(path.name for path in (servers.cache / "1.0.0").iterdir()) == ["lock"]
+
+
+async def test_a_wheel_with_another_program_in_it_is_refused(servers: Servers, wheel: Path) -> None:
+    catalogue = {"1.0.0": package(wheel, b"another")}
+    with pytest.raises(ServerUnavailable, match="would not be the program we know"):
+        await replace(servers, catalogue=catalogue).fetch("1.0.0")
+    assert not servers.program("1.0.0").exists()
 
 
 async def test_without_a_network_the_error_says_what_to_do(servers: Servers, wheel: Path) -> None:

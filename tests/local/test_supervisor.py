@@ -3,6 +3,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from controlplane.local.home import FleetRecord, Home
 from controlplane.local.processes import SUPERVISOR, marked_processes
 from controlplane.local.supervisor import ProgramState, Supervisor, SupervisorFailed
-from controlplane.local.supervisord_config import Program, log_file
+from controlplane.local.supervisord_config import Program, log_file, with_programs
 from tests.eventually import eventually
 
 SLEEP = (sys.executable, "-c", "import time; print('awake', flush=True); time.sleep(600)")
@@ -85,6 +86,28 @@ async def test_only_programs_that_changed_are_stopped_by_a_new_configuration(
     assert after == {name: before[name] for name in ("same", SUPERVISOR)}
     assert states.keys() == {"same", "reader", "upgraded", "added"}
     assert states["reader"] == states["upgraded"] == states["added"] == ProgramState.STOPPED
+
+
+async def test_a_program_is_configured_anew_without_those_that_are_due_for_it_too(
+    tmp_path: Path,
+) -> None:
+    one, other = Program("one", SLEEP, version="1"), Program("other", SLEEP, version="1")
+    newer_one, newer_other = replace(one, version="2"), replace(other, version="2")
+    async with supervising(tmp_path / "home", one, other) as supervisor:
+        before = running(tmp_path / "home")
+        # As a process leaves it that dies before it has told supervisord.
+        configuration = supervisor.home.path / "supervisord.conf"
+        configuration.write_text(
+            with_programs(configuration.read_text(), supervisor.home, [newer_other])
+        )
+        assert await supervisor.is_configured([one])
+        assert not await supervisor.is_configured([newer_one])
+
+        await supervisor.configure([newer_one])
+
+        assert await supervisor.is_configured([newer_one])
+        assert not await supervisor.is_configured([newer_other])
+        assert running(tmp_path / "home") == {name: before[name] for name in ("other", SUPERVISOR)}
 
 
 async def test_processes_that_lost_their_supervisor_are_found_and_stopped(tmp_path: Path) -> None:

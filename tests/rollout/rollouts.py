@@ -28,6 +28,8 @@ from rollout.types import (
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+MIDNIGHT = NOW.replace(hour=0, tzinfo=None)
+"""As the wall clock shows it."""
 OLD, NEW = "1.30.2", "1.31.2"
 RELEASE = Release("r-1.31", server_version=NEW)
 SERVERS = (OLD, NEW)
@@ -42,10 +44,10 @@ QUICK = RolloutPolicy(
 Judge = Callable[[str], Verdict]
 
 
-def cell(name: str, ring: int = 0, **facts: object) -> CellFacts:
+def cell(name: str, in_ring: int = 0, **facts: object) -> CellFacts:
     """Return a healthy cell with the old version. `b2` is in region `b`, of provider `aws`."""
     return replace(
-        CellFacts(name, "aws", name[0], ring, OLD, "", ready=True),
+        CellFacts(name, "aws", name[0], in_ring, OLD, "", ready=True),
         **facts,  # type: ignore[arg-type]
     )
 
@@ -131,9 +133,7 @@ class World:
         facts = replace(self.cells[name], visit="")
         release = self.state.release
         if outcome is VisitOutcome.DONE and back:
-            facts = replace(
-                facts, server_version=progress.before, release=progress.before_release
-            )
+            facts = replace(facts, server_version=progress.before, release=progress.before_release)
         elif outcome is VisitOutcome.DONE:
             version = release.server_version or facts.server_version
             facts = replace(facts, server_version=version, release=release.digest)

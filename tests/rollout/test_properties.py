@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cells.ledger.types import Conflict, ConflictKind
 from cells.release import Release, Version
@@ -34,6 +34,7 @@ LOST = (CellStatus.FAILED, CellStatus.BROKEN)
 UNFINISHED = (CellStatus.WAITING, CellStatus.DEFERRED, *LOST)
 DAY = timedelta(days=1)
 VISIT_TAKES = HOUR / 2
+CONFLICT = Conflict(ConflictKind.PAIR, "n", "c99", "migration/m1")
 
 names = st.integers(0, 11).map(lambda n: f"{'abc'[n % 3]}{n}")
 cells = st.builds(
@@ -108,6 +109,7 @@ class Rollouts(RuleBasedStateMachine):
         self.may_be_changed: Counter[str] = Counter()
         """How often a cell may have been changed already: retries, refusals, other incarnations."""
         self.went_back: Counter[str] = Counter()
+        self.refused: set[str] = set()
         self.most_lost: Counter[int] = Counter()
 
     # What time brings.
@@ -163,6 +165,17 @@ class Rollouts(RuleBasedStateMachine):
         facts = self.world.cells.get(name)
         if facts is not None and (not facts.visit or facts.visit == "another"):
             self.world.cells[name] = replace(facts, visit="" if facts.visit else "another")
+
+    @rule(name=names)
+    def the_ledger_refuses_a_cell_or_does_no_more(self, name: str) -> None:
+        self.refused ^= {name}
+
+    @rule(name=names)
+    def a_replica_lags_or_catches_up(self, name: str) -> None:
+        self.world.replicas = tuple(
+            replace(each, caught_up=not each.caught_up) if each.active == name else each
+            for each in self.world.replicas
+        )
 
     @rule(hours=st.integers(0, 30), selector=st.sampled_from(("all", "region/a", "ring/1")))
     def a_freeze_is_called(self, hours: int, selector: str) -> None:
@@ -238,6 +251,8 @@ class Rollouts(RuleBasedStateMachine):
 
     def _heal(self) -> None:
         world, state = self.world, self.world.state
+        self.refused.clear()
+        world.replicas = tuple(replace(each, caught_up=True) for each in world.replicas)
         world.cells.setdefault("d0", CellFacts("d0", "aws", "d", 0, "1.30.2", "", ready=True))
         for name, facts in list(world.cells.items()):
             visit = "" if facts.visit == "another" else facts.visit
@@ -279,6 +294,9 @@ class Rollouts(RuleBasedStateMachine):
             tolerance = share(ring_policy(state.policy, ring).tolerance, size, at_least=0)
             self.most_lost[ring] = max(self.most_lost[ring], tolerance + 1)
         for start in world.latest.starts:
+            if start.cell in self.refused:
+                lease_refused(state, start.cell, [CONFLICT], world.now)
+                continue
             if start.back:
                 self._check_back(start)
             else:
@@ -302,6 +320,7 @@ class Rollouts(RuleBasedStateMachine):
         goes_on = latest.starts or world.under_way() or latest.wake_at
         person = state.paused_by or state.phase is Phase.HALTED
         assert goes_on or person or latest.blocked, "silent stop"
+        assert "defect" not in latest.blocked
 
     def _check_forward(self, start: Start) -> None:
         world, state = self.world, self.world.state
@@ -369,7 +388,7 @@ class Rollouts(RuleBasedStateMachine):
 
 
 Rollouts.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -11,6 +11,8 @@ from cells.release import Release, SchemaStep, Software
 from controlplane.errors import ErrorType
 from tests.runtime.changed_cell import ChangedCell
 
+pytestmark = pytest.mark.timeout(300)
+
 OLDER, NEWER = Software("1.31.2"), Software("1.32.0")
 LIMITED = replace(NEWER, configuration={"frontend.namespaceCount": 12_345})
 

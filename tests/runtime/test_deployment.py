@@ -18,8 +18,11 @@ from controlplane.local.cells import CELLS, CellLayout
 from controlplane.local.home import Home
 from controlplane.local.preparation import choose, fetch_servers
 from controlplane.local.runtime import FleetDown, LocalRuntime
+from controlplane.local.supervisor import ProgramState, Supervisor
 from controlplane.local.waiting import answered_version
 from tests.runtime.local_cell import RunningCell, running_cells
+
+pytestmark = pytest.mark.timeout(300)
 
 OLDER, NEWER = Software("1.31.2"), Software("1.32.0")
 DOES_NOT_START = Software("1.32.0", configuration={"frontend.rps": 0})
@@ -113,6 +116,8 @@ async def test_a_server_that_does_not_start_is_rejected_and_the_one_before_can_c
         assert refused.value.type == ErrorType.REJECTED
     assert await cell.runtime.running(cell.id, cell.layout.spec) == DOES_NOT_START
     assert await answered_version(cell.frontend) is None
+    statuses = await Supervisor(cell.home).statuses()
+    assert statuses[cell.cell.temporal].state is ProgramState.STOPPED
 
     await deploy(cell, OLDER)
 

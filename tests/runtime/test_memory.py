@@ -37,6 +37,8 @@ async def test_a_lost_reply_leaves_its_effect_once() -> None:
     runtime = MemoryRuntime(faults=[PlannedFault(Fault.LOSES_REPLY, times=1)])
     with pytest.raises(ConnectionError, match="answer lost"):
         await deploy(runtime, NEW)
+    # Were it stopped again, this would be told.
+    runtime.faults.append(PlannedFault(Fault.DIES_HALFWAY))
     await deploy(runtime, NEW)
     assert runtime.effects == [Effect("one", OLD, NEW, 1)]
 

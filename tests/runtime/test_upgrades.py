@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity, workflow
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
@@ -71,6 +72,7 @@ async def connect(cell: RunningCell) -> Client:
     return in_namespace
 
 
+@pytest.mark.timeout(300)
 async def test_open_workflows_complete_across_every_minor_version_and_one_back(
     tmp_path: Path,
 ) -> None:
@@ -99,4 +101,8 @@ async def test_open_workflows_complete_across_every_minor_version_and_one_back(
                 assert await begun_after.result() == 0
             results = [await handle.result() for handle in open_throughout]
         assert results == [2 * (1 + 2 + 3 + 4)] * 10
-        assert (await client.count_workflows("ExecutionStatus='Completed'")).count == 14
+
+        async def all_are_listed() -> bool:
+            return (await client.count_workflows("ExecutionStatus='Completed'")).count == 14
+
+        await eventually(all_are_listed, within=PATIENCE)

@@ -1,6 +1,7 @@
 """The calendar: changed by whoever saw its last revision, and never forgotten."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -50,6 +51,22 @@ async def test_of_two_who_saw_the_same_calendar_one_changes_it(pool: Pool) -> No
         "the calendar is at revision 1, not at 0: read it again, and change that"
     ]
     assert (await calendars.read()).revision == 1
+
+
+async def test_changes_at_once_are_all_made_one_after_another(pool: Pool) -> None:
+    names = [f"freeze {number}" for number in range(8)]
+
+    def one_more(name: str) -> Callable[[Calendar], Calendar]:
+        freeze = replace(FREEZE, name=name)
+        return lambda present: replace(present, freezes=(*present.freezes, freeze))
+
+    await asyncio.gather(
+        *(Calendars(pool).change(one_more(name), by="olga", reason="x") for name in names)
+    )
+
+    kept = await Calendars(pool).read()
+    assert kept.revision == len(names)
+    assert sorted(freeze.name for freeze in kept.calendar.freezes) == names
 
 
 async def test_what_changes_nothing_makes_no_revision(pool: Pool) -> None:

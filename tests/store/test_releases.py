@@ -19,7 +19,7 @@ async def test_a_release_is_read_back_as_it_was_made(pool: Pool) -> None:
         "1.31.2",
         ingress_version="7",
         # Numbers that a database might write in another way: the digest would be another.
-        configuration={"a": 1e10, "b": 1.0, "c": 1, "d": True, "e": "1", "f": 2**60},
+        configuration={"a": 1e300, "b": 1.0, "c": 1, "d": True, "e": "1", "f": 2**60},
         schema_steps=(SchemaStep("main", "1.19"),),
         minimum_from="1.30.0",
         artifacts={"temporal-server": "ab" * 32},

@@ -135,8 +135,14 @@ async def test_a_claimed_rollouts_events_go_where_it_was_asked_for(
     await Rollouts(pool).claim(start_rollout(), "asked", "later1")
 
     await RolloutProjections(pool).publish_rollout(rollout_view(events=(event(1),)))
+    async with pool.connection() as connection:
+        await connection.execute("UPDATE accounts SET operator = false")
+    await RolloutProjections(pool).publish_rollout(rollout_view(revision=2, events=(event(2),)))
 
-    assert len(await AuditLog(pool).read("later1", limit=10)) == 1
+    assert len(await AuditLog(pool).read("later1", limit=10)) == 2
+    stored = await Rollouts(pool).get("r1")
+    assert stored is not None
+    assert stored.revision == 2
     assert await AuditLog(pool).read(operators, limit=10) == []
 
 

@@ -12,8 +12,9 @@ from cells.release import Release, SchemaStep, Software
 from cells.runtime.memory import Fault, PlannedFault
 from cells.types import CellView
 from cells.visits.memory import Sickness
-from cells.visits.types import VisitMoved, VisitOutcome, VisitPhase
+from cells.visits.types import VisitMoved, VisitOutcome, VisitPhase, VisitReport
 from cells.visits.workflow import UNDO_ROUNDS
+from controlplane.payloads import data_converter
 from tests.engine import CELL, fresh_namespace
 from tests.eventually import eventually
 from tests.visits.visiting import (
@@ -335,6 +336,29 @@ async def test_two_visits_of_a_cell_do_not_overlap(visits: Visits) -> None:
     assert f"is being brought to r-{NEW} by visit v1" in second.message
     await first.cancel()
     assert (await first.result()).outcome == VisitOutcome.UNDONE
+
+
+async def test_whoever_asked_for_a_visit_is_told_how_it_ended(visits: Visits) -> None:
+    asker = await visits.temporal.start_workflow("Asker", id="rollout/r", task_queue="nobody's")
+
+    report = await visits.report(replace(a_visit(NEXT), report_to="rollout/r"))
+
+    (told,) = [
+        event.workflow_execution_signaled_event_attributes
+        for event in (await asker.fetch_history()).events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert told.signal_name == "visit_ended"
+    assert await data_converter.decode(told.input.payloads, [VisitReport]) == [report]
+    (ended,) = (await visits.cells.describe(CELL)).ended_visits
+    assert ended.message == report.message
+    await asker.terminate()
+
+
+async def test_a_visit_ends_although_nobody_waits_for_its_report(visits: Visits) -> None:
+    report = await visits.report(replace(a_visit(NEXT), report_to="rollout/gone"))
+
+    assert report.outcome == VisitOutcome.DONE
 
 
 async def test_a_cell_that_does_not_exist_is_not_visited(visits: Visits) -> None:

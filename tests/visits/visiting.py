@@ -1,30 +1,26 @@
 """Cells and visits on a real engine, with a world in memory or in files."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from cells.activities import CellActivities
 from cells.client import CellClient
 from cells.release import Release
 from cells.runtime.memory import MemoryRuntime
-from cells.runtime.ports import CellExaminer, CellRuntime
-from cells.types import CellSpec, ObservedCell
-from cells.visits.activities import VisitActivities
+from cells.types import CellSpec
 from cells.visits.memory import MemoryExaminer, Sickness
 from cells.visits.types import VisitReport, VisitRequest, VisitRules
 from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
-from controlplane.heartbeats import Heartbeats
 from controlplane.ids import cell_workflow_id
 from controlplane.payloads import data_converter
 from controlplane.queues import cells_queue
-from tests.engine import CELL, REGION, MemoryCells, cell_spec
+from tests.engine import CELL, REGION, cell_spec
+from tests.visits.working import visit_worker
 
 OLD, NEXT, NEW = "1.30.2", "1.31.2", "1.32.0"
 PROMPT = VisitRules(
@@ -32,7 +28,6 @@ PROMPT = VisitRules(
     verify_for=timedelta(milliseconds=100),
     healthy_within=timedelta(milliseconds=400),
 )
-STICKY = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -104,39 +99,6 @@ def spec_at(server_version: str, region: str = REGION) -> CellSpec:
     return replace(cell_spec(region), server_version=server_version)
 
 
-def visit_worker(
-    client: Client,
-    region: str,
-    runtime: CellRuntime,
-    examiner: CellExaminer,
-    *,
-    interceptors: Sequence[Interceptor] = (),
-    sandboxed: bool = True,
-) -> Worker:
-    parts = MemoryCells(answer=lambda: ObservedCell(OLD))
-    observed = CellActivities(parts, parts)
-    visits = VisitActivities(runtime, examiner, CellClient(client))
-    return Worker(
-        client,
-        task_queue=cells_queue(region),
-        workflows=[CellWorkflow, CellVisitWorkflow],
-        activities=[
-            observed.observe_cell,
-            observed.publish_cell,
-            visits.begin_visit,
-            visits.inspect_cell,
-            visits.migrate_schema,
-            visits.deploy_software,
-            visits.verify_cell,
-            visits.fence_visit,
-            visits.end_visit,
-        ],
-        workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
-        interceptors=[Heartbeats(), *interceptors],
-        sticky_queue_schedule_to_start_timeout=STICKY,
-    )
-
-
 @asynccontextmanager
 async def visiting(client: Client) -> AsyncIterator[Visits]:
     """Run a worker for the cells of one region, with one cell at the oldest version."""
@@ -148,7 +110,7 @@ async def visiting(client: Client) -> AsyncIterator[Visits]:
 
 
 async def assert_everything_replays(client: Client) -> None:
-    executions = client.list_workflows()
+    executions = client.list_workflows("WorkflowType IN ('CellWorkflow', 'CellVisitWorkflow')")
     async with _replayer().workflow_replay_iterator(executions.map_histories()) as results:
         async for result in results:
             assert result.replay_failure is None, result.replay_failure

@@ -17,7 +17,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from controlplane.payloads import data_converter
 from tests.faults.deadly import MID_CALL_SECONDS, Faults
-from tests.visits.visiting import visit_worker
+from tests.visits.working import visit_worker
 from tests.visits.world import FileExaminer, FileRuntime
 
 
