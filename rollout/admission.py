@@ -44,7 +44,13 @@ class Admission:
         assert not isinstance(way, NoWay), "that is an obstacle"
         self._count(cell.id)
         self._started[ring] += 1
-        return Start(cell.id, way, before=cell.server_version, before_release=cell.release)
+        return Start(
+            cell.id,
+            way,
+            before=cell.server_version,
+            before_release=cell.release,
+            before_software=cell.software,
+        )
 
     def hindrance(self, cell: CellFacts) -> Wait | None:
         """Return what stands against starting this cell that other cells might be free of."""

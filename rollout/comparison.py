@@ -35,6 +35,8 @@ _MOST_POINTS_AFTER = 1000
 _SLOTS = 48
 """Parts of a day that are compared with each other where no sibling takes the day's cycle out."""
 _DAY_SECONDS = 86_400
+_CYCLE_SECONDS = 1.5 * _DAY_SECONDS
+"""A shorter past knows of no cycle."""
 _ALONE_TOLERANCE = 0.25
 """What cells without siblings are allowed: nothing takes a busy week out."""
 _ALONE_CAUTION = 2.0
@@ -109,7 +111,7 @@ def compare(comparisons: Sequence[Comparison], look: Look) -> list[Finding]:
     """Return what is found for each gate, all of them being taken into account."""
     examined = [_examined(comparison, look) for comparison in comparisons]
     findings = [each if isinstance(each, Finding) else each.found for each in examined]
-    significant = _significant([f.p for f in findings], FALSE_ALARMS * _part(look.number))
+    significant = significant_among([f.p for f in findings], FALSE_ALARMS * spent_at(look.number))
     return [
         each if isinstance(each, Finding) else _concluded(each, rejects)
         for each, rejects in zip(examined, significant, strict=True)
@@ -138,12 +140,12 @@ class _Examined:
     siblings: "_Series"
 
 
-def _part(number: int) -> float:
+def spent_at(number: int) -> float:
     """Return the part of all false alarms that a look may spend; all of them add up to one."""
     return 6 / (math.pi * (number + 1)) ** 2
 
 
-def _significant(probabilities: Sequence[float], allowed: float) -> list[bool]:
+def significant_among(probabilities: Sequence[float], allowed: float) -> list[bool]:
     """Return which are too unlikely (Holm): the smallest by its share of all, the next by more."""
     significant = [False] * len(probabilities)
     ascending = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
@@ -268,7 +270,7 @@ def _median(values: Array) -> Array:
 def _without_cycle(series: _Series) -> _Series:
     """Return it without what the past days have in common at the same time of day."""
     at = series.before_at
-    if at.size == 0 or at[-1] - at[0] < 2 * _DAY_SECONDS:
+    if at.size == 0 or at[-1] - at[0] < _CYCLE_SECONDS:
         return series
     before, after = _slots(at), _slots(series.after_at)
     usual = np.full(_SLOTS, np.nan)

@@ -31,6 +31,7 @@ def started(state: RolloutState, start: Start, visit: str, now: datetime) -> Non
         status=CellStatus.VISITING if forward else CellStatus.REVERTING,
         before=start.before if forward else progress.before,
         before_release=start.before_release if forward else progress.before_release,
+        before_software=start.before_software if forward else progress.before_software,
         visit=visit,
         visits=progress.visits + 1,
         since=now,

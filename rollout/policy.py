@@ -67,7 +67,7 @@ class RingPolicy:
 @dataclass(frozen=True)
 class RolloutPolicy:
     rings: tuple[RingPolicy, ...]
-    """In ascending order; a ring that is not named takes the rules of the next lower one that is."""
+    """In ascending order; a ring that is not named takes the rules of the next lower that is."""
     gates: tuple[Gate, ...] = field(default_factory=default_gates)
     rollback: RollbackScope = RollbackScope.BATCH
     supersession: Supersession = Supersession.QUEUE

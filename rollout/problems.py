@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from cells.release import NoWay, Release, Version
@@ -122,16 +123,17 @@ def _pairs_of_one(fleet: Fleet) -> Iterable[str]:
 
 
 def _closed(policy: RolloutPolicy, fleet: Fleet) -> Iterable[str]:
-    """Say which rings never open long enough for a visit."""
-    if not fleet.calendar.source_ok:
-        return
-    calendar = fleet.calendar.at(fleet.seen_at)
+    """Say which rings never open long enough for a visit.
+
+    Incidents are left out, which end when somebody says so, and so is a calendar that is not known.
+    """
+    calendar = replace(fleet.calendar, blockers=(), source_ok=True).at(fleet.seen_at)
     never: dict[int, list[tuple[str, str]]] = defaultdict(list)
     sizes: dict[int, int] = defaultdict(int)
     for cell in fleet.cells:
         sizes[cell.ring] += 1
         verdict = calendar.may_start(cell, policy.visit_takes, True)
-        if not verdict.allowed and verdict.until is None and "no opening" in verdict.reason:
+        if not verdict.allowed and verdict.until is None:
             never[cell.ring].append((cell.id, verdict.reason))
     for ring, cells in sorted(never.items()):
         if len(cells) == sizes[ring]:

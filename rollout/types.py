@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from cells.release import Release
+from cells.release import Release, Software
 from cells.visits.types import VisitReport
 from rollout.bake import Bake
 from rollout.calendar import Calendar
@@ -71,6 +71,8 @@ class CellFacts:
     quarantine: str = ""
     """Why automation stays away; empty when it need not."""
     namespaces: int = 0
+    software: Software | None = None
+    """What its last visit left; None when it never had one."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,6 @@ class Fleet:
     replicas: tuple[Replicas, ...] = ()
     servers: tuple[str, ...] = ()
     """The server versions there are releases of: what a way may lead through."""
-    releases: dict[str, Release] = field(default_factory=dict)
-    """By digest: those that cells have, to go back to."""
     calendar: Calendar = field(default_factory=Calendar)
 
 
@@ -108,6 +108,8 @@ class CellProgress:
     before: str = ""
     """The server version it had before."""
     before_release: str = ""
+    before_software: Software | None = None
+    """All that it ran; None when it never had a visit, and so its server alone."""
     visit: str = ""
     visits: int = 0
     """How many visits it has had in this rollout: each has its own id."""
@@ -338,6 +340,7 @@ class Start:
     before: str = ""
     """The server version that it has now."""
     before_release: str = ""
+    before_software: Software | None = None
 
 
 @dataclass(frozen=True)

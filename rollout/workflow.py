@@ -10,8 +10,8 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.workflow import ContinueAsNewVersioningBehavior, ParentClosePolicy
 
 from cells.ledger.types import Acquire, Answer, Cap, GiveBack, Purpose
-from cells.release import Release
-from cells.visits.types import VisitOutcome, VisitReport, VisitRequest
+from cells.release import Release, Software
+from cells.visits.types import Before, VisitOutcome, VisitReport, VisitRequest
 from cells.visits.workflow import CellVisitWorkflow
 from controlplane.errors import already_exists, failed_precondition
 from controlplane.queues import cells_queue
@@ -246,15 +246,7 @@ class RolloutWorkflow:
         with contextlib.suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(
                 CellVisitWorkflow.run,
-                VisitRequest(
-                    id=visit,
-                    cell=cell.id,
-                    region=cell.region,
-                    release=self._release_before(cell, fleet) if start.back else state.release,
-                    hops=start.hops,
-                    rules=state.policy.visit,
-                    report_to=self._id,
-                ),
+                self._request(start, cell, visit),
                 id=f"visit/{visit}",
                 task_queue=cells_queue(cell.region),
                 parent_close_policy=ParentClosePolicy.ABANDON,
@@ -276,12 +268,23 @@ class RolloutWorkflow:
             components=tuple(component.value for component in self._state.release.components),
         )
 
-    def _release_before(self, cell: CellFacts, fleet: Fleet) -> Release:
-        """Return what brings a cell back to what it had before this rollout."""
-        before = self._state.cells[cell.id]
-        known = fleet.releases.get(before.before_release)
-        return known or Release(
-            name=f"before-{self._state.release.name}", server_version=before.before
+    def _request(self, start: Start, cell: CellFacts, visit: str) -> VisitRequest:
+        state, before = self._state, None
+        release = state.release
+        if start.back:
+            had = state.cells[cell.id]
+            software = had.before_software or Software(had.before)
+            before = Before(software, had.before_release)
+            release = Release(f"before-{release.name}", **vars(software))
+        return VisitRequest(
+            id=visit,
+            cell=cell.id,
+            region=cell.region,
+            release=release,
+            hops=start.hops,
+            rules=state.policy.visit,
+            report_to=self._id,
+            back_to=before,
         )
 
     async def _take_in_reports(self) -> None:

@@ -12,31 +12,44 @@ from pydantic import TypeAdapter
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from cells.ledger.workflow import LedgerWorkflow
 from cells.types import CellState
+from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
 from controlplane.payloads import data_converter
 from provisioning.types import NamespaceState
 from provisioning.workflow import NamespaceWorkflow
+from rollout.types import RolloutState
+from rollout.workflow import RolloutWorkflow
 
 HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 GOLDEN = Path(__file__).with_name("golden")
 STATES: dict[str, TypeAdapter[Any]] = {
     "cell": TypeAdapter(CellState),
     "namespace": TypeAdapter(NamespaceState),
+    "rollout": TypeAdapter(RolloutState),
 }
+WORKFLOWS = [
+    CellVisitWorkflow,
+    CellWorkflow,
+    LedgerWorkflow,
+    NamespaceWorkflow,
+    RolloutWorkflow,
+]
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=[CellWorkflow, NamespaceWorkflow], data_converter=data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=data_converter)
     kind, scenario = path.stem.split("_", 1)
     history = WorkflowHistory.from_json(f"{kind}/{scenario}", path.read_text())  # noqa: ASYNC240
 
     await replayer.replay_workflow(history)
 
 
-def test_there_are_histories_of_both_kinds() -> None:
-    assert {path.stem.split("_")[0] for path in HISTORIES} == {"cell", "namespace"}
+def test_there_are_histories_of_every_kind() -> None:
+    kinds = {"cell", "ledger", "namespace", "rollout", "visit"}
+    assert {path.stem.split("_")[0] for path in HISTORIES} == kinds
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)

@@ -14,8 +14,9 @@ from cells.visits.plan import FIRST_PAUSE, Judgement
 from cells.visits.ports import VisitedCells
 from cells.visits.types import BeginVisit, EndVisit, VisitRules
 
-SICK_LOOKS = 3
-"""So many looks in a row have to find a cell sick before it is left alone for that."""
+SICK_LOOKS = 5
+"""So many looks in a row, over some 8 seconds, have to find a cell sick before it is left alone for
+that: the history service of a server that has just started calls itself well only after 5."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def refusal(
 ) -> str:
     """Say why the cell must not be touched; nothing when it may be."""
     reasons = []
-    if problems:
+    if problems and request.back_to is None:
         reasons.append(f"{request.cell} is sick already: {'; '.join(problems)}")
     if illegal := _illegal_hops(request, running):
         reasons.append(illegal)
@@ -46,7 +46,7 @@ def hops(request: VisitRequest, running: Software) -> tuple[Hop, ...]:
 
     Configuration and ingress change with the last hop: those of a release are for its own server.
     """
-    wanted = request.release.software(running)
+    wanted = _wanted(request, running)
     stops = [replace(running, server_version=version) for version in _left(request, running)[:-1]]
     way = [running, *stops, wanted]
     return tuple(Hop(before, after) for before, after in pairwise(way))
@@ -82,7 +82,7 @@ def _illegal_hops(request: VisitRequest, running: Software) -> str:
     release, at = request.release, Version.parse(running.server_version)
     left = _left(request, running)
     last = left[-1] if left else running.server_version
-    if last != release.software(running).server_version:
+    if last != _wanted(request, running).server_version:
         return (
             f"{request.cell} runs {at} and was to come to {last}, but {release.name} has "
             f"{release.server_version or 'no server of its own'}"
@@ -95,6 +95,12 @@ def _illegal_hops(request: VisitRequest, running: Software) -> str:
             )
         at = version
     return ""
+
+
+def _wanted(request: VisitRequest, running: Software) -> Software:
+    if request.back_to is not None:
+        return request.back_to.software
+    return request.release.software(running)
 
 
 def _left(request: VisitRequest, running: Software) -> tuple[str, ...]:

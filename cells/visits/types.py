@@ -41,6 +41,15 @@ class VisitRules:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What a cell had before a release came to it."""
+
+    software: Software
+    release: str
+    """The digest of the release that this was; empty when it was none's."""
+
+
+@dataclass(frozen=True)
 class VisitRequest:
     """Bring `cell` to `release`, through `hops`."""
 
@@ -55,6 +64,9 @@ class VisitRequest:
     rules: VisitRules
     report_to: str = ""
     """The id of the workflow that is told how it ended, by its signal `visit_ended`."""
+    back_to: Before | None = None
+    """Exactly what the cell has to have again, where it goes back. A cell that is sick goes, too:
+    that may be what makes it well."""
 
 
 @dataclass(frozen=True)

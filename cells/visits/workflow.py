@@ -144,12 +144,14 @@ class CellVisitWorkflow:
                 return await self._undo(begun.spec, hop.before, has, why)
             software = hop.after
         message = f"it runs {software.server_version} and is well"
-        return _Ending(VisitOutcome.DONE, software, release.digest, message)
+        now_has = request.back_to.release if request.back_to is not None else release.digest
+        return _Ending(VisitOutcome.DONE, software, now_has, message)
 
     async def _migrate(self, spec: CellSpec) -> None:
         request, schema_steps = self._request, self._request.release.schema_steps
         names = ", ".join(f"{step.store} {step.version}" for step in schema_steps)
         await self._move(VisitPhase.SCHEMA, f"to {names}")
+        self._heed_stop()
         self._wrote_with = self._generation
         await steps.migrate_schema(request.cell, spec, schema_steps, self._generation)
 
@@ -159,14 +161,17 @@ class CellVisitWorkflow:
             until = workflow.now() + pause
             message = f"settling until {until:%H:%M:%S} before {hop.after.server_version}"
             await self._move(VisitPhase.VERIFY, message)
+            self._heed_stop()
             await workflow.sleep(pause, summary=message)
 
     async def _take(self, spec: CellSpec, hop: Hop) -> None:
         """Raise what says why the cell is not well with what the hop brings."""
         here, there = hop.before.server_version, hop.after.server_version
         await self._move(VisitPhase.SERVER, f"{here} to {there}" if here != there else there)
+        self._heed_stop()
         await self._deploy(spec, hop.after)
         await self._move(VisitPhase.VERIFY, there)
+        self._heed_stop()
         await self._verify(spec)
 
     async def _undo(self, spec: CellSpec, software: Software, has: str, why: str) -> _Ending:
@@ -238,7 +243,7 @@ class CellVisitWorkflow:
             raise _Sick("; ".join(verification.problems))
 
     async def _attempt(self, step: Callable[[], Awaitable[T]]) -> T | _Failed:
-        """Take a step that is cut short when the visit is asked to stop."""
+        """Take a step that is cut short, where it can be, when the visit is asked to stop."""
         if self._stopping:
             return _Failed(STOPPED)
         under_way = asyncio.ensure_future(step())
@@ -255,6 +260,11 @@ class CellVisitWorkflow:
             return _Failed(str(sick))
         finally:
             self._under_way = None
+
+    def _heed_stop(self) -> None:
+        """Go no further: what ended before it heard that it should was not cut short."""
+        if self._stopping:
+            raise asyncio.CancelledError
 
     async def _move(self, phase: VisitPhase, message: str) -> None:
         """Let the cell show what is done to it."""

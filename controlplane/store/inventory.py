@@ -1,7 +1,7 @@
 """The fleet as a rollout sees it: projections, releases and calendar, put together."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -10,13 +10,11 @@ import psycopg
 from psycopg.rows import TupleRow
 from pydantic import ValidationError
 
-from cells.release import Release
 from cells.types import CellCondition, CellView
 from controlplane.resource import ConditionStatus
 from controlplane.store.calendars import Calendars
 from controlplane.store.pool import Pool
 from controlplane.store.projections import CELL_VIEW
-from controlplane.store.releases import Releases
 from rollout.calendar import Calendar
 from rollout.types import CellFacts, Fleet, Replicas
 
@@ -31,12 +29,6 @@ FROM namespace_replicas GROUP BY namespace HAVING count(DISTINCT cell) > 1 ORDER
 _SERVERS = """
 SELECT DISTINCT server_version FROM releases WHERE server_version <> '' ORDER BY server_version
 """
-# What cells had before, too: an unfinished rollout may have to bring it back.
-_BEFORE = """
-SELECT DISTINCT cell.value->>'before_release'
-FROM rollouts, jsonb_each(view->'cells') AS cell WHERE phase <> 'ended'
-"""
-
 _logger = logging.getLogger(__name__)
 
 
@@ -62,14 +54,8 @@ class StoredInventory:
                 for namespace, active, cells in await self._rows(_REPLICAS)
             ),
             servers=tuple(version for (version,) in await self._rows(_SERVERS)),
-            releases=dict(await self._releases(views)),
             calendar=await self._calendar(),
         )
-
-    async def _releases(self, views: Sequence[CellView]) -> Mapping[str, Release]:
-        digests = {view.release for view in views}
-        digests |= {before for (before,) in await self._rows(_BEFORE)}
-        return await Releases(self.pool).of_digests(digests - {"", None})
 
     async def _calendar(self) -> Calendar:
         try:
@@ -98,6 +84,7 @@ def cell_facts(view: CellView) -> CellFacts:
         visit="" if view.visit is None else view.visit.id,
         quarantine="" if view.quarantine is None else view.quarantine.reason,
         namespaces=view.namespaces,
+        software=view.software,
     )
 
 

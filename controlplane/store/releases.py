@@ -1,6 +1,6 @@
 """Releases: made once, under a name that is never used again, and never changed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -24,10 +24,6 @@ _ONE = _READ + "WHERE name = %(name)s"
 _PAGE = (
     _READ
     + "WHERE %(before)s::bigint IS NULL OR number < %(before)s ORDER BY number DESC LIMIT %(limit)s"
-)
-_OF_DIGESTS = (
-    "SELECT DISTINCT ON (digest) digest, body::text FROM releases "
-    "WHERE digest = ANY(%(digests)s) ORDER BY digest, number"
 )
 
 
@@ -77,11 +73,6 @@ class Releases:
     async def page(self, *, before: int | None = None, limit: int) -> list[KeptRelease]:
         """Return up to `limit` releases, newest first, those numbered below `before`."""
         return list(map(_kept, await self._rows(_PAGE, {"before": before, "limit": limit})))
-
-    async def of_digests(self, digests: Collection[str]) -> Mapping[str, Release]:
-        """Return, by digest, a release with each of these contents, where there is one."""
-        rows = await self._rows(_OF_DIGESTS, {"digests": list(digests)})
-        return {digest: _RELEASE.validate_json(body) for digest, body in rows}
 
     async def _rows(self, query: LiteralString, values: Mapping[str, object]) -> Sequence[TupleRow]:
         async with self.pool.connection() as connection:

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from controlplane.secrets.port import PROMETHEUS_TOKEN, SecretStore
 from rollout.evidence.ports import NoEvidence
 
-MOST_POINTS = 11_000
-"""Prometheus answers no more for one series."""
+MOST_STEPS = 10_000
+"""Prometheus answers 11,000 points for one series."""
 
 _ANSWER_SECONDS = 20.0
 _CONNECTIONS = 8
@@ -159,7 +159,7 @@ def steps(
     """Return how many steps, how long, divide a window: no finer than the resolution, no coarser
     than needed for `most` of them, five minutes at the longest unless Prometheus takes no more."""
     window = max(until - since, timedelta(0))
-    step = max(min(window / most, _LONGEST_STEP), resolution, window / MOST_POINTS)
+    step = max(min(window / most, _LONGEST_STEP), resolution, window / MOST_STEPS)
     return math.ceil(window / step), step
 
 

@@ -174,31 +174,44 @@ class SimulatedFleet:
 
     def _witness(self, request: VisitRequest, cell: CellFacts, now: datetime) -> None:
         """Check what must hold of every start, without asking the planner."""
-        policy, at = self.start.policy, f"{request.cell} at {now:%Y-%m-%d %H:%M}"
-        others = [other for other in self.under_way if other != cell.id]
+        at = f"{request.cell} at {now:%Y-%m-%d %H:%M}"
+        others = {other for other in self.under_way if other != cell.id}
         for replicas in self.simulation.fleet.replicas:
             places = {replicas.active, *replicas.passive}
-            if cell.id in places and (both := places & set(others)):
+            if cell.id in places and (both := places & others):
                 self.violations.append(f"{at}: pair {replicas.namespace} with {sorted(both)}")
+        versions = [Version.parse(v) for v in (cell.server_version, *request.hops)]
+        if any(abs(b.minor - a.minor) > 1 for a, b in pairwise(versions)):
+            self.violations.append(f"{at}: {' to '.join(map(str, versions))} skips a minor version")
+        forward = request.release.digest == self.start.release.digest
+        if forward:
+            self._witness_forward(cell, others, now, at)
+        elif cell.release != self.start.release.digest:
+            self.violations.append(f"{at}: goes back from what it does not have")
+
+    def _witness_forward(self, cell: CellFacts, others: set[str], now: datetime, at: str) -> None:
+        digest = self.start.release.digest
         in_ring = sum(self.cells[o].ring == cell.ring for o in others if o in self.cells)
         size = sum(c.ring == cell.ring for c in self.cells.values())
-        rules = ring_policy(policy, cell.ring)
+        rules = ring_policy(self.start.policy, cell.ring)
         left = share(rules.tolerance, size, at_least=0) - self.failed[cell.ring] + 1
         if in_ring >= left:
             self.violations.append(f"{at}: {in_ring} under way, {left} may be")
         late = [
             c.id
             for c in self.cells.values()
-            if c.ring < cell.ring and c.ready and not self.visited[c.id] and not self._joined(c)
+            if c.ring < cell.ring
+            and c.ready
+            and not c.quarantine
+            and c.release != digest
+            and not self.visited[c.id]
+            and not self._joined(c)
         ]
         if late:
             self.violations.append(f"{at}: before {late[:3]} of lower rings")
         if not may_start(self.simulation.fleet.calendar, cell, now, timedelta(0), True).allowed:
             self.violations.append(f"{at}: against the calendar")
-        versions = [Version.parse(v) for v in (cell.server_version, *request.hops)]
-        if any(b.minor - a.minor > 1 for a, b in pairwise(versions)):
-            self.violations.append(f"{at}: {' to '.join(map(str, versions))} skips a minor version")
-        if self.visited[cell.id] and not self.failed[cell.ring]:
+        if cell.release == digest:
             self.violations.append(f"{at}: once more")
 
     def _joined(self, cell: CellFacts) -> bool:

@@ -135,7 +135,7 @@ async def _record_carried_states(entities: Entities) -> None:
         started = (await handle.fetch_history()).events[0]
         carried = started.workflow_execution_started_event_attributes.input.payloads[0].data
         state = json.dumps(json.loads(carried), indent=2)
-        (HERE.parent / "golden" / f"{kind}_state_{_today()}.json").write_text(state + "\n")
+        (HERE.parent / "golden" / f"{kind}_state_{today()}.json").write_text(state + "\n")
 
 
 async def _rolled_over(entities: Entities, workflow_id: str) -> bool:
@@ -155,10 +155,10 @@ async def _operation_ends(entities: Entities, name: str, operation: str) -> None
 
 async def _write(entities: Entities, workflow_id: str, scenario: str) -> None:
     history = await entities.temporal.get_workflow_handle(workflow_id).fetch_history()
-    (HERE / f"{scenario}_{_today()}.json").write_text(history.to_json())
+    (HERE / f"{scenario}_{today()}.json").write_text(history.to_json())
 
 
-def _today() -> str:
+def today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
@@ -16,6 +15,7 @@ from cells.ledger.types import LEDGER_ID
 from cells.ledger.workflow import LedgerWorkflow
 from controlplane.payloads import data_converter
 from controlplane.queues import fleet_queue
+from tests.sandbox import SANDBOX
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ async def keeping_the_ledger(
         task_queue=fleet_queue(),
         workflows=[LedgerWorkflow],
         activities=[LedgerActivities(projection or ledger.projection).publish_ledger],
-        workflow_runner=SandboxedWorkflowRunner(),
+        workflow_runner=SANDBOX,
     ):
         yield ledger
     await assert_the_ledger_replays(client)

@@ -18,7 +18,7 @@ from rollout.bake import accrue, begin
 from rollout.evidence.gathering import NAMED_CELLS, GatesEvidence
 from rollout.evidence.health import SPEAKS_FOR, ExaminedGate
 from rollout.evidence.ports import GateAsker, NoEvidence
-from rollout.evidence.prometheus import MOST_POINTS, Prometheus, Sample, quoted, steps
+from rollout.evidence.prometheus import MOST_STEPS, Prometheus, Sample, quoted, steps
 from rollout.evidence.queried import QueriedGate, Window, judge
 from rollout.gates import Gate, GateKind, Reading, Verdict, default_gates
 from rollout.ports import WatchedCells
@@ -227,8 +227,8 @@ def test_steps_fill_the_window_are_no_finer_than_scrapes_and_no_more_than_promet
     count, step = steps(NOW - length, NOW, resolution * SECOND)
 
     assert step >= resolution * SECOND
-    assert step <= max(5 * MINUTE, resolution * SECOND, length / (MOST_POINTS - 1))
-    assert count <= MOST_POINTS
+    assert step <= max(5 * MINUTE, resolution * SECOND, length / MOST_STEPS + SECOND)
+    assert count <= MOST_STEPS + 1
     assert (count - 1) * step < max(length, SECOND) <= max(count * step, SECOND)
 
 

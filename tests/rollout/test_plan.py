@@ -195,6 +195,37 @@ def test_a_confounded_bake_lets_nothing_start() -> None:
     assert fleet.state.phase is Phase.FORWARD
 
 
+def test_a_ring_is_not_through_while_its_bake_is_confounded() -> None:
+    fleet = world(cell("a0"), cell("b0", 1))
+    fleet.turn()
+    fleet.end("a0")
+    fleet.turn()
+    fleet.turn()
+    fleet.pass_time(2 * HOUR)
+    fleet.judge = lambda _: Verdict.CONFOUNDED
+    fleet.pass_time(HOUR)
+
+    for _ in range(3):
+        fleet.turn()
+    assert not fleet.state.rings[0].baked
+    fleet.judge = lambda _: Verdict.PASS
+    fleet.pass_time(HOUR)
+    fleet.turn()
+    assert fleet.state.rings[0].baked
+
+
+def test_a_first_batch_that_proves_nothing_is_followed_by_another_of_one() -> None:
+    ring = RingPolicy(0, ("1", "all"), HOUR, HOUR, tolerance="2")
+    fleet = world(*ring_of(5), state=rollout(replace(QUICK, rings=(ring,))))
+    fleet.turn()
+    fleet.end("a0", VisitOutcome.UNDONE)
+
+    assert starts(fleet.turn()) == ["a1"]
+    fleet.end("a1", VisitOutcome.REFUSED)
+    assert starts(fleet.turn()) == ["a2"]
+    assert fleet.state.rings[0].batches == 1
+
+
 # The budget.
 
 
@@ -464,6 +495,16 @@ def test_the_order_of_rings_comes_before_passive_first_and_the_wait_says_so() ->
     assert "order of rings comes first" in wait(plan, "b0").message
 
 
+def test_a_late_active_side_does_not_wait_for_a_passive_one_of_a_later_ring() -> None:
+    cells = (*ring_of(9), cell("z0", ready=False), cell("b0", 1), cell("b1", 1))
+    policy = replace(QUICK, rings=(RingPolicy(0, ("1", "all"), HOUR, HOUR, tolerance="9"),))
+    made = world(*cells, state=rollout(policy), replicas=(Replicas("n", "z0", ("b1",)),))
+    made.run(until=lambda: made.latest.ring == 1)
+    made.cells["z0"] = cell("z0")
+
+    assert "z0" in starts(made.turn())
+
+
 def test_a_batch_does_not_wait_for_a_cell_that_waits_for_one_outside_of_it() -> None:
     fleet = in_second_batch(*ring_of(2))
     fleet.state.policy = replace(WIDE, rings=(replace(WIDE.rings[0], batches=("1", "1")),))
@@ -587,6 +628,17 @@ def test_new_cells_of_a_ring_that_is_through_come_one_at_a_time_each_with_a_bake
     fleet.pass_time(HOUR)
     fleet.turn()
     assert starts(fleet.turn()) == ["a2"] or "a2" in fleet.started[-1]
+
+
+def test_late_cells_wait_while_a_lower_ring_is_at_work() -> None:
+    fleet = world(cell("b0", 1))
+    fleet.run(until=lambda: fleet.state.rings.get(1) is not None and fleet.state.rings[1].baked)
+    fleet.cells |= {"a0": cell("a0"), "b1": cell("b1", 1)}
+
+    plan = fleet.turn()
+
+    assert starts(plan) == ["a0"]
+    assert wait(plan, "b1").code is WaitCode.RING
 
 
 def test_a_late_cell_whose_bake_fails_halts_the_rollout() -> None:

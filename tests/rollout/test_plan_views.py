@@ -12,7 +12,7 @@ from cells.ledger.types import Conflict, ConflictKind
 from cells.release import Release
 from cells.visits.types import VisitOutcome
 from rollout import watching
-from rollout.calendar import Calendar, ChangeWindow, Freeze
+from rollout.calendar import Blocker, Calendar, ChangeWindow, Freeze
 from rollout.gates import Evidence, Gate, GateKind, Reading, Verdict
 from rollout.plan import lease_refused, note, plan, problems, view
 from rollout.policy import default_policy
@@ -82,6 +82,13 @@ def test_what_stands_against_a_rollout_is_told_once_with_the_least_in_conflict(
     (problem,) = problems(QUICK, fleet(*cells, **rest), RELEASE)
 
     assert told in problem
+
+
+def test_an_incident_is_no_reason_not_to_begin() -> None:
+    incident = Blocker("outage", "network", "ann", NOW - HOUR)
+    here = fleet(cell("a0"), calendar=Calendar(blockers=(incident,)))
+
+    assert problems(QUICK, here, RELEASE) == ()
 
 
 def test_a_release_that_finalizes_too_early_is_a_problem() -> None:

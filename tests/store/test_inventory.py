@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cells.release import Software
 from cells.types import CellCondition, CellView, Cordon
 from cells.visits.types import Visit, VisitPhase
 from controlplane.resource import Condition, ConditionStatus
@@ -12,10 +13,9 @@ from controlplane.store.inventory import StoredInventory, cell_facts
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
 from controlplane.store.releases import Releases
-from controlplane.store.rollout_projections import RolloutProjections
 from rollout.calendar import Calendar
-from rollout.types import CellFacts, Phase, Replicas
-from tests.store.rollout_views import OTHER_CELL, release, rollout_view
+from rollout.types import CellFacts, Replicas
+from tests.store.rollout_views import OTHER_CELL, release
 from tests.store.test_calendars import frozen
 from tests.store.views import CELL, NOW, cell_view, namespace_view
 
@@ -82,29 +82,13 @@ async def test_the_inventory_is_all_that_is_known(pool: Pool) -> None:
 
     assert [cell.id for cell in fleet.cells] == [CELL, OTHER_CELL]
     assert fleet.servers == ("1.31.2", "1.32.0")
-    assert fleet.releases == {release().digest: release()}
     assert fleet.calendar == frozen(Calendar())
     assert fleet.replicas == ()
 
 
-async def test_what_a_cell_had_before_an_unfinished_rollout_is_known_to_go_back_to(
-    pool: Pool,
-) -> None:
-    async with pool.connection() as connection:
-        await connection.execute(
-            "INSERT INTO accounts (id, name, operator) VALUES ('acme1', 'Acme', true)"
-        )
-    await Releases(pool).create(release("before", "1.30.1"), "olga")
-    before = release("before", "1.30.1")
-    view = rollout_view()
-    cells = {CELL: replace(view.cells[CELL], before_release=before.digest)}
-    rollout = replace(view, cells=cells)
-
-    await RolloutProjections(pool).publish_rollout(rollout)
-    assert (await StoredInventory(pool).take()).releases == {before.digest: before}
-
-    await RolloutProjections(pool).publish_rollout(replace(rollout, revision=2, phase=Phase.ENDED))
-    assert (await StoredInventory(pool).take()).releases == {}
+def test_what_a_cell_runs_is_known_to_bring_it_back_to() -> None:
+    software = Software("1.31.2", configuration={"frontend.rps": 100})
+    assert cell_facts(replace(cell_view(), software=software)).software == software
 
 
 async def test_a_calendar_that_cannot_be_read_lets_nothing_start(pool: Pool) -> None:

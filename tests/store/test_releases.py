@@ -78,12 +78,3 @@ async def test_pages_go_from_the_newest_to_the_oldest(pool: Pool) -> None:
     rest = await releases.page(before=first[-1].number, limit=2)
 
     assert [kept.release.name for kept in (*first, *rest)] == ["c", "b", "a"]
-
-
-async def test_releases_are_found_by_their_content(pool: Pool) -> None:
-    await Releases(pool).create(release("a"), "olga")
-    await Releases(pool).create(release("b"), "olga")
-
-    found = await Releases(pool).of_digests([release().digest, "nothing"])
-
-    assert found == {release().digest: release("a")}

@@ -17,7 +17,7 @@ from cells.visits.plan import (
     one_way_steps,
     refusal,
 )
-from cells.visits.types import VisitRules
+from cells.visits.types import Before, VisitRules
 from tests.visits.visiting import NEW, NEXT, OLD, a_visit, release
 
 RULES = VisitRules(
@@ -125,3 +125,20 @@ def test_pauses_grow_to_a_limit_and_end_when_the_decision_is_due() -> None:
     assert max(pauses) == LONGEST_PAUSE
     assert well == RULES.verify_for
     assert next_pause(RULES, LONGEST_PAUSE, None) == LONGEST_PAUSE
+
+
+def test_what_goes_back_has_exactly_what_it_had_configuration_it_did_not_have_is_gone() -> None:
+    had = Software(OLD)
+    back = replace(a_visit(OLD, of=release(OLD)), back_to=Before(had, "digest"))
+
+    assert hops(back, Software(NEXT, configuration=SET)) == (
+        Hop(Software(NEXT, configuration=SET), had),
+    )
+
+
+def test_a_sick_cell_may_go_back_and_not_forward() -> None:
+    forward = a_visit(NEXT)
+    back = replace(a_visit(OLD, of=release(OLD)), back_to=Before(Software(OLD), ""))
+
+    assert "sick already" in refusal(forward, Software(OLD), [], ["no canary came back"])
+    assert refusal(back, Software(NEXT), [], ["no canary came back"]) == ""

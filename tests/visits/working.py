@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from cells.activities import CellActivities
 from cells.client import CellClient
@@ -17,6 +16,7 @@ from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
 from controlplane.heartbeats import Heartbeats
 from controlplane.queues import cells_queue
+from tests.sandbox import SANDBOX
 
 STICKY = timedelta(seconds=3)
 
@@ -58,7 +58,7 @@ def visit_worker(
             visits.fence_visit,
             visits.end_visit,
         ],
-        workflow_runner=SandboxedWorkflowRunner() if sandboxed else UnsandboxedWorkflowRunner(),
+        workflow_runner=SANDBOX if sandboxed else UnsandboxedWorkflowRunner(),
         interceptors=[Heartbeats(), *interceptors],
         sticky_queue_schedule_to_start_timeout=STICKY,
     )

@@ -101,21 +101,17 @@ def _summary(plan: DryRun) -> str:
 
 def _rings(plan: DryRun, policy: RolloutPolicy) -> RenderableType:
     rows = table("RING", "CELLS", "BATCHES", "BAKES", "TOLERATES", "APPROVALS")
-    for ring, cells in _by_ring(plan.cells).items():
+    rings = _by_ring(plan.cells)
+    for ring, cells in rings.items():
         rules = ring_policy(policy, ring)
-        emergency = plan.lane is Lane.EMERGENCY
-        batch, whole = (
-            (rules.emergency_bake, rules.emergency_bake)
-            if emergency
-            else (rules.batch_bake, rules.ring_bake)
-        )
+        sizes = batch_sizes(rules, len(cells))
         rows.add_row(
             str(ring),
             str(len(cells)),
-            _told_sizes(batch_sizes(rules, len(cells))),
-            f"{rough(batch)} each, {rough(whole)} at the end",
+            _told_sizes(sizes),
+            _told_bakes(rules, plan.lane, len(sizes)),
             rules.tolerance,
-            str(rules.approvals or "-"),
+            str(_approvals(rules, plan.lane, first=ring == min(rings)) or "-"),
         )
     return rows
 
@@ -150,6 +146,21 @@ def _starts(cell: PlannedCell) -> Text:
 def _rest(number: int, how: str = "") -> Iterator[Text]:
     if number > MOST_CELLS:
         yield Text(f"and {number - MOST_CELLS} more{how}", "dim")
+
+
+def _approvals(rules: RingPolicy, lane: Lane, *, first: bool) -> int:
+    # Two people open the emergency lane, whatever the policy says.
+    return max(rules.approvals, 2) if first and lane is Lane.EMERGENCY else rules.approvals
+
+
+def _told_bakes(rules: RingPolicy, lane: Lane, batches: int) -> str:
+    emergency = lane is Lane.EMERGENCY
+    batch, ring = (
+        (rules.emergency_bake, rules.emergency_bake)
+        if emergency
+        else (rules.batch_bake, rules.ring_bake)
+    )
+    return f"{rough(batch)} each, {rough(ring)} at the end" if batches > 1 else rough(ring)
 
 
 def _told_sizes(sizes: Sequence[int]) -> str:

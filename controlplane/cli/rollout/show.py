@@ -164,8 +164,9 @@ def _show_explanation(found: CellExplanation) -> None:
     out = results()
     for sentence in found.words:
         out.print(sentence, markup=False)
+    out.print()
     facts = [
-        ("\nCell", found.cell),
+        ("Cell", found.cell),
         ("Rollout", found.rollout),
         ("Status", _status(found)),
         ("Ring", f"{found.ring}, batch {found.batch}" if found.in_batch else str(found.ring)),
