@@ -29,6 +29,9 @@ FALSE_ALARMS = 0.001
 """How likely one bake of a release that changes nothing fails, by all gates and looks together. A
 rollout has a dozen bakes."""
 TREND_AFTER = timedelta(days=1)
+GROWTH_A_DAY = 0.1
+"""More is never tolerated, however much worse cells may be: a release may need half as much memory
+again, and not half as much again every day."""
 
 _LOOK_RATIO = 1.25
 _MOST_POINTS_AFTER = 1000
@@ -184,7 +187,12 @@ def _examined(comparison: Comparison, look: Look) -> _Examined | Finding:
     tests = [shift_probability(past, present, margin, caution)]
     message = f"{math.expm1(shift):+.1%} against {against}, where {tolerance:.0%} is tolerated"
     if look.after >= TREND_AFTER:
-        growing, p = trend_probability(present, margin, timedelta(days=1) / look.step, caution)
+        growing, p = trend_probability(
+            present,
+            min(margin, math.log1p(GROWTH_A_DAY)),
+            timedelta(days=1) / look.step,
+            caution,
+        )
         tests.append(p)
         message += f", growing {math.expm1(growing):+.1%} a day"
     p = min(1.0, min(tests) * len(tests))

@@ -50,7 +50,7 @@ LOOK_AGAIN = timedelta(minutes=5)
 LOOK_LESS = timedelta(minutes=30)
 """The same, when only cells are missing that stay away for days."""
 
-_SEEN_BY_LOOKING = frozenset(
+SEEN_BY_LOOKING = frozenset(
     {
         WaitCode.SICK,
         WaitCode.QUARANTINED,
@@ -64,6 +64,7 @@ _SEEN_BY_LOOKING = frozenset(
         WaitCode.CALENDAR,
     }
 )
+"""What may be over without anybody telling us."""
 _NEEDS_A_PERSON = (WaitCode.NO_WAY, WaitCode.QUARANTINED, WaitCode.HELD)
 
 
@@ -223,7 +224,7 @@ def _timed(seen: Survey, decided: Plan) -> Plan:
     decided = replace(decided, waits=waits)
     times = [decided.wake_at] if decided.wake_at else []
     times += [wait.until for wait in waits if wait.until is not None and wait.until > seen.now]
-    if any(wait.code in _SEEN_BY_LOOKING and wait.until is None for wait in waits):
+    if any(wait.code in SEEN_BY_LOOKING and wait.until is None for wait in waits):
         times.append(seen.now + (LOOK_LESS if decided.only_deferred else LOOK_AGAIN))
     times += [o.until for o in seen.state.overrides.values() if o.until > seen.now]
     times += _looks_due(seen)

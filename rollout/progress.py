@@ -109,7 +109,9 @@ def _mark(state: RolloutState, marks: Sequence[Mark], now: datetime, *, joined: 
             first.setdefault(what, mark)
     for what, count in told.items():
         more = f"; and {count - 1} more" if count > 1 else ""
-        note(state, what, f"{first[what].message}{more}", now, cell=first[what].cell)
+        mark = first[what]
+        why = mark.message or f"nothing stands in its way in ring {mark.ring}"
+        note(state, what, f"{why}{more}", now, cell=mark.cell)
 
 
 def _forget_expired(state: RolloutState, now: datetime) -> None:

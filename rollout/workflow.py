@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -61,6 +62,8 @@ class RolloutWorkflow:
     def __init__(self, state: RolloutState) -> None:
         self._state = state
         self._fleet: Fleet | None = None
+        self._unseen = ""
+        """Why the latest look showed nothing; empty when it did."""
         self._plan = Plan()
         self._news = 0
         """Rises with everything that is told from outside."""
@@ -171,16 +174,15 @@ class RolloutWorkflow:
         if fleet is None:
             return
         plan = planner.plan(state, fleet, workflow.now())
-        if _acts(plan) and workflow.now() - fleet.seen_at > FRESH:
-            seen = await self._look()
-            going_back = state.phase is Phase.ROLLING_BACK
-            if seen is None and not going_back:
-                self._plan = Plan(waits=plan.waits, ring=plan.ring)
-                return
-            fleet = seen or fleet
-            plan = planner.plan(state, fleet, workflow.now())
         if await self._watch(plan, fleet):
             plan = planner.plan(state, fleet, workflow.now())
+        if _is_out_of_date(fleet, plan, workflow.now()):
+            seen = await self._look()
+            if seen is not None:
+                fleet = seen
+                plan = planner.plan(state, fleet, workflow.now())
+            elif state.phase is Phase.FORWARD:
+                plan = _without_steps(plan, self._unseen)
         self._plan = plan
         planner.apply(state, plan, fleet, workflow.now())
         if (news := _news(state, plan)) != self._told:
@@ -197,9 +199,12 @@ class RolloutWorkflow:
                 retry_policy=_ASK_AGAIN,
             )
         except ActivityError as error:
-            self._state.message = f"the fleet cannot be seen: {error.cause}"
-            self._touch()
+            self._unseen = f"the fleet cannot be seen: {error.cause}"
+            if self._fleet is None:
+                self._plan = _without_steps(self._plan, self._unseen)
+                self._touch()
             return None
+        self._unseen = ""
         return self._fleet
 
     async def _watch(self, plan: Plan, fleet: Fleet) -> bool:
@@ -360,7 +365,8 @@ class RolloutWorkflow:
         look_at = watching.next_look(state, self._plan, now)
         if look_at is not None:
             times.append(look_at)
-        unsettled = self._fleet is None or state.revision != self._published_revision
+        seen = self._fleet is not None and not self._unseen
+        unsettled = not seen or state.revision != self._published_revision
         if unsettled or not state.holds_components:
             times.append(now + TRY_AGAIN_AFTER)
         with contextlib.suppress(TimeoutError):
@@ -397,8 +403,33 @@ class RolloutWorkflow:
         )
 
 
+def _is_out_of_date(fleet: Fleet, plan: Plan, now: datetime) -> bool:
+    """Whether this look is too old to act on, or another may show what the plan waits for."""
+    if _acts(plan):
+        most = FRESH
+    elif any(wait.code in planner.SEEN_BY_LOOKING and wait.until is None for wait in plan.waits):
+        most = planner.LOOK_LESS if plan.only_deferred else planner.LOOK_AGAIN
+    else:
+        most = LOOK_AT_LEAST_EVERY
+    return now - fleet.seen_at >= most
+
+
+def _without_steps(plan: Plan, why: str) -> Plan:
+    """Return the plan less what must not be done unseen. To halt is always right."""
+    return replace(
+        plan,
+        starts=(),
+        begin_batch=(),
+        begin_bake=None,
+        complete_ring=False,
+        finish=None,
+        blocked=why,
+        wake_at=None,
+    )
+
+
 def _acts(plan: Plan) -> bool:
-    return bool(plan.starts or plan.begin_batch or plan.complete_ring or plan.finish or plan.halt)
+    return bool(plan.starts or plan.begin_batch or plan.complete_ring or plan.finish)
 
 
 def _news(state: RolloutState, plan: Plan) -> tuple[object, ...]:

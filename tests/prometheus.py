@@ -1,7 +1,7 @@
 """A real Prometheus for tests: Debian's package, fetched once, run on a free port.
 
-apt keeps its lists in a folder of ours: nothing of the machine's own state is needed or touched, and
-no root.
+apt keeps its lists in a folder of ours: nothing of the machine's own state is needed or touched,
+and no root.
 """
 
 import asyncio
@@ -99,9 +99,8 @@ async def running_prometheus(
     `history` is text in OpenMetrics format with timestamps: what it is to remember from before.
     """
     binaries = await asyncio.to_thread(prometheus_binaries)
-    folder.mkdir(parents=True, exist_ok=True)
     config, data = folder / "prometheus.yml", folder / "data"
-    config.write_text(configuration)
+    await asyncio.to_thread(_write, config, configuration)
     if history:
         await _remember(binaries, history, folder)
     address = f"{LOOPBACK}:{free_port()}"
@@ -187,15 +186,21 @@ def _run(command: list[str], where: Path, *, check: bool = True) -> str:
     if check and done.returncode != 0:
         raise PrometheusUnavailable(
             "these tests need Debian's package prometheus, which could not be got: "
-            f"`{' '.join(command)}` exited {done.returncode}: {done.stderr.strip()[-1000:]}. Give the "
-            f"machine a Debian mirror, or put prometheus and promtool into {_cache()}/own/usr/bin"
+            f"`{' '.join(command)}` exited {done.returncode}: {done.stderr.strip()[-1000:]}. Give "
+            "the machine a Debian mirror, or put prometheus and promtool into "
+            f"{_cache()}/own/usr/bin"
         )
     return done.stderr.strip()[-1000:]
 
 
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
 async def _remember(binaries: Path, history: str, folder: Path) -> None:
     file = folder / "history.om"
-    file.write_text(history)
+    await asyncio.to_thread(_write, file, history)
     process = await asyncio.create_subprocess_exec(
         str(binaries / "promtool"),
         *("tsdb", "create-blocks-from", "openmetrics", str(file), str(folder / "data")),

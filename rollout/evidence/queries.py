@@ -103,7 +103,17 @@ _METRICS = (
     Gate("shard ownership lost", GateKind.PROMETHEUS, _OWNERSHIP_LOST, below=0.2),
     Gate("restarts", GateKind.PROMETHEUS, _RESTARTS, below=3.0),
     Gate("API errors compared", GateKind.COMPARISON, _API_ERRORS, floor=0.0005, tolerance=0.5),
-    Gate("API latency compared", GateKind.COMPARISON, _mean("service_latency", _API_LATENCY)),
-    Gate("store latency compared", GateKind.COMPARISON, _mean("persistence_latency", _OF)),
-    Gate("memory compared", GateKind.COMPARISON, _MEMORY),
+    Gate(
+        "API latency compared",
+        GateKind.COMPARISON,
+        _mean("service_latency", _API_LATENCY),
+        floor=0.005,
+    ),
+    Gate(
+        "store latency compared",
+        GateKind.COMPARISON,
+        _mean("persistence_latency", _OF),
+        floor=0.002,
+    ),
+    Gate("memory compared", GateKind.COMPARISON, _MEMORY, tolerance=0.5),
 )

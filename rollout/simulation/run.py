@@ -72,7 +72,7 @@ async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int)
         # Time stands still until the rollout is waited for.
         await rollouts.start(start)
         handle = rollouts.handle(start.id)
-        ended = asyncio.create_task(_ended(handle))
+        ended = asyncio.create_task(_ended(engine, handle))
         given_up = asyncio.create_task(fleet.overdue.wait())
         given_up.add_done_callback(lambda _: ended.cancel())
         try:
@@ -84,11 +84,14 @@ async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int)
         return fleet.run()
 
 
-async def _ended(handle: WorkflowHandle[RolloutWorkflow, None]) -> None:
-    """Return once the rollout has ended; time is skipped only while somebody waits."""
+async def _ended(
+    engine: WorkflowEnvironment, handle: WorkflowHandle[RolloutWorkflow, None]
+) -> None:
+    """Skip time until the rollout has ended."""
     while True:
         try:
-            await handle.result()
+            async with engine.time_skipping_unlocked():
+                await handle.result()
         except RuntimeError:
             # After half a minute the time-skipping server answers that nothing has happened yet,
             # which the SDK takes for an answer.

@@ -52,7 +52,7 @@ class Metric:
 
 LATENCY = Metric("API latency", 0.02, 0.25, 0.12, 6, 0.03, 360, 0.05, 2)
 STORE_LATENCY = Metric("store latency", 0.004, 0.15, 0.10, 6, 0.03, 480, 0.08, 2)
-MEMORY = Metric("memory", 2e9, 0.05, 0.03, 15, 0.03, 720, 0.02, 0.2, warms_up=0.3)
+MEMORY = Metric("memory", 2e9, 0.05, 0.03, 15, 0.03, 720, 0.02, 0.2, warms_up=0.3, tolerance=0.5)
 ERRORS = Metric(
     "API errors", 5e-5, 0.1, 0.4, 8, 0.2, 300, 0.2, 1, counted=True, floor=5e-4, tolerance=0.5
 )

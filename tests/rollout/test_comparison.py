@@ -138,7 +138,7 @@ def test_a_slow_leak_is_found_by_its_trend_before_its_size_tells() -> None:
 def test_what_warms_up_after_its_restart_is_no_leak() -> None:
     minutes = 30 * 60
     warming = comparison(minutes)
-    warmth = 1 - 0.3 * np.exp(-np.arange(minutes) / 180)
+    warmth = 1 - 0.3 * np.exp(-np.arange(minutes) / 360)
     warming = replace(warming, after=replace(warming.after, watched=warming.after.watched * warmth))
 
     assert found(warming, after=TREND_AFTER).verdict is Verdict.PASS

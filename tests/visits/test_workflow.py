@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
 from cells.release import Release, SchemaStep, Software
-from cells.runtime.memory import Fault, PlannedFault
+from cells.runtime.memory import Fault, MemoryCell, PlannedFault
 from cells.types import CellView
 from cells.visits.memory import Sickness
 from cells.visits.types import VisitMoved, VisitOutcome, VisitPhase, VisitReport
@@ -154,15 +154,18 @@ async def test_a_server_that_does_not_come_up_is_undone(visits: Visits) -> None:
 async def test_a_hop_that_makes_the_cell_sick_is_undone_and_none_before_it(
     visits: Visits,
 ) -> None:
+    await visits.report(a_visit(of=Release("c7", configuration={"limit": 7}), id="v0"))
     visits.sicken("it loses canaries", NEW)
 
     report = await visits.report(a_visit(NEXT, NEW))
 
-    assert (report.outcome, report.software) == (VisitOutcome.UNDONE, Software(NEXT))
+    stopped_at = Software(NEXT, configuration={"limit": 7})
+    assert (report.outcome, report.software) == (VisitOutcome.UNDONE, stopped_at)
     assert f"{NEW} failed: it loses canaries" in report.message
-    assert visits.changes == [f"{NEXT} by 2", f"{NEW} by 2", f"{NEXT} by 3"]
+    assert visits.changes == [f"{OLD} by 2", f"{NEXT} by 4", f"{NEW} by 4", f"{NEXT} by 5"]
     cell = await visits.cells.describe(CELL)
-    assert (cell.spec.server_version, cell.release) == (NEXT, "")
+    assert cell.spec.server_version == NEXT
+    assert cell.release == "", "a stop on the way is no release"
 
 
 async def test_an_undone_first_hop_leaves_the_cell_the_release_it_had(visits: Visits) -> None:
@@ -299,19 +302,19 @@ async def test_a_hop_under_way_is_undone_when_the_visit_is_asked_to_stop(visits:
 async def test_a_deployment_that_ends_before_it_hears_that_it_should_stop_is_undone(
     visits: Visits,
 ) -> None:
-    visits.runtime.takes = timedelta(seconds=1)
+    cell = visits.runtime.cells[CELL] = MemoryCell(Software(OLD))
     patient = replace(PROMPT, healthy_within=timedelta(hours=1))
     visits.sicken("it warms up", NEXT)
-    handle = await visits.start(replace(a_visit(NEXT), rules=patient))
-    await eventually(lambda: _is_in(visits, VisitPhase.SERVER), within=30)
-
-    await handle.cancel()
+    async with cell.held:  # So long the deployment waits.
+        handle = await visits.start(replace(a_visit(NEXT), rules=patient))
+        await eventually(lambda: _deploys(visits), within=30)
+        await handle.cancel()
     report = await handle.result()
 
     assert report.outcome == VisitOutcome.UNDONE
     assert f"{NEXT} failed: the visit was asked to stop" in report.message
     assert visits.changes == [f"{NEXT} by 2", f"{OLD} by 3"]
-    assert "verify_cell" not in (await visits.activities("v1"))[:3]
+    assert (await visits.activities("v1")).count("verify_cell") == 1, "that of the undo"
 
 
 async def test_nothing_interrupts_an_undo(visits: Visits) -> None:
@@ -413,3 +416,7 @@ async def _shows(visits: Visits, message: str) -> bool:
 async def _is_in(visits: Visits, phase: VisitPhase) -> bool:
     cell: CellView = await visits.cells.describe(CELL)
     return cell.visit is not None and cell.visit.phase == phase
+
+
+async def _deploys(visits: Visits) -> bool:
+    return "deploy_software" in await visits.activities("v1")

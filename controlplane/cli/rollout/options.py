@@ -1,12 +1,13 @@
 """What the commands about rollouts are told, and which rollout is meant when none is named."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from controlplane.api.rollout_types import NewRollout
+from controlplane.api.rollout_types import NewRollout, RolloutSummary
 from controlplane.cli.completion import complete_release, complete_rollout
 from controlplane.cli.failures import CommandFailed, UsageError
 from controlplane.cli.rollout.policy import read_policy_file
@@ -89,9 +90,22 @@ class RuleOptions:
 
 async def running_rollout(api: RolloutApi, named: str | None) -> str:
     """Return the id of the rollout that is meant: the one that runs, unless it is named."""
+    return named if named is not None else _the_running(await api.latest())
+
+
+async def latest_rollout(api: RolloutApi, named: str | None) -> str:
+    """Return the id of the rollout to look at: named, else that which runs, else the last one."""
     if named is not None:
         return named
-    going_on = [each for each in await api.latest() if each.phase is not Phase.ENDED]
+    # Read once: meanwhile the one that runs may end.
+    latest = await api.latest()
+    if latest and all(each.phase is Phase.ENDED for each in latest):
+        return latest[0].id
+    return _the_running(latest)
+
+
+def _the_running(rollouts: Sequence[RolloutSummary]) -> str:
+    going_on = [each for each in rollouts if each.phase is not Phase.ENDED]
     # What waits for its turn is not what runs, if something does.
     at_work = [each for each in going_on if each.phase is not Phase.QUEUED] or going_on
     if not at_work:
@@ -105,12 +119,3 @@ async def running_rollout(api: RolloutApi, named: str | None) -> str:
             f"{', '.join(sorted(each.id for each in at_work))}"
         )
     return at_work[0].id
-
-
-async def latest_rollout(api: RolloutApi, named: str | None) -> str:
-    """Return the id of the rollout to look at: named, else that which runs, else the last one."""
-    if named is None:
-        latest = await api.latest()
-        if latest and all(each.phase is Phase.ENDED for each in latest):
-            return latest[0].id
-    return await running_rollout(api, named)

@@ -2,12 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from controlplane.identity.types import Role
 from controlplane.store.rollouts import Rollouts
 from rollout.types import RolloutState
+from tests.api.colleagues import colleague
 from tests.api.running import Tenant
 from tests.cli.command import Cli, Finished
 from tests.cli.rollout.releases import started
@@ -162,6 +165,26 @@ async def test_who_approves_sees_the_plan_first(cli: Cli, tenant: Tenant) -> Non
     assert "Approved by: nobody yet" in unsure.stdout
     assert CELL in unsure.stdout
     assert "Approve this plan?" in unsure.stderr
+
+
+async def test_an_approval_is_bound_to_the_plan_that_was_seen(
+    cli: Cli, tenant: Tenant, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rings: [{ring: 1, approvals: 1}]")
+    rollout = await started(cli, "--policy", str(policy))
+    other = await colleague(tenant, Role.ADMIN)
+    theirs = Cli({**cli.env, "CONTROLPLANE_API_KEY": other.token})
+
+    own = await cli.run("rollout", "approve", "--yes", *BECAUSE)
+    await tell(theirs, "approve", "--ring", "1", "--yes")
+    plan = await theirs.run("rollout", "approve", *BECAUSE)
+
+    assert own.exit_code == 1
+    assert "started this rollout: somebody else has to approve it" in own.stderr
+    [approval] = state(tenant, rollout).rings[1].approvals
+    assert approval.plan == state(tenant, rollout).plan_hash
+    assert f"Approved by: {approval.actor} at" in plan.stdout
 
 
 async def test_an_approval_that_is_not_needed_is_refused_with_the_reason(cli: Cli) -> None:

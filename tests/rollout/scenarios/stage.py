@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -19,7 +20,6 @@ from cells.visits.types import VisitOutcome, VisitRequest
 from controlplane.ids import rollout_workflow_id
 from controlplane.queues import cells_queue, fleet_queue
 from rollout.activities import RolloutActivities
-from rollout.calendar import Calendar
 from rollout.client import RolloutClient
 from rollout.gates import Evidence
 from rollout.memory import Judge, all_is_well
@@ -89,7 +89,7 @@ class Stage(SimulatedFleet):
     fleets: dict[str, SimulatedFleet] = field(default_factory=dict)
     """This one, by workflow id of each rollout."""
     _parts: dict[str, tuple[StartRollout, Counter[str], Counter[int]]] = field(default_factory=dict)
-    """What the witness knows of each rollout: what was asked for, visits by cell, failures by ring."""
+    """What the witness knows of each rollout: what it is, visits by cell, failures by ring."""
     _leases: int = 0
 
     def enter(self, start: StartRollout) -> None:
@@ -124,7 +124,7 @@ class Stage(SimulatedFleet):
         if not answer.granted:
             return answer
         self._leases += 1
-        lease = lease_for(self.book, asked, _now(), self._leases)
+        lease = lease_for(self.book, asked, self.simulation.fleet.seen_at, self._leases)
         self.book.enter(lease)
         return Answer(lease=lease.number)
 
@@ -228,17 +228,27 @@ class Play:
 
     async def pass_time(self, length: timedelta) -> None:
         """Let time pass, with all that happens in it."""
-        await self.engine.sleep(length)
+        ends = await self.engine.get_current_time() + length
+        while (left := ends - await self.engine.get_current_time()) > timedelta(0):
+            try:
+                await self.engine.sleep(left)
+            except RPCError:
+                # The engine waits for workers, and after half a minute gives up on us.
+                continue
 
     async def until(
-        self, condition: Callable[[], bool], *, within: timedelta = DAY, every: timedelta = MINUTE
+        self,
+        condition: Callable[[], bool],
+        *,
+        within: timedelta = 2 * DAY,
+        every: timedelta = TAKES / 2,
     ) -> None:
         """Let time pass until it is so."""
         ends = await self.engine.get_current_time() + within
         while not condition():
             now = await self.engine.get_current_time()
             assert now < ends, f"not within {within}: {self._state()}"
-            await self.engine.sleep(every)
+            await self.pass_time(every)
 
     async def at_once(self, condition: Callable[[], bool]) -> None:
         """Wait until what has been asked for is so; hardly any time passes."""

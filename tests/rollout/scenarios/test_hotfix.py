@@ -59,7 +59,7 @@ async def test_a_hotfix_takes_over_from_a_paused_rollout(
         await play.until(lambda: play.view("r2").phase is Phase.ENDED, within=3 * DAY)
         assert play.view("r2").outcome is Outcome.SUCCEEDED
         assert play.visited("r2")[0] in ("a0", "a1")
-        assert set(play.told("batch bakes", "r2")) == {
+        assert set(play.told("ring bakes", "r2")) == {
             f"ring {ring}: 0:30:00 of green evidence" for ring in range(3)
         }
 

@@ -1,4 +1,4 @@
-"""Scenario 4: a cell cannot be reached: before its turn, under way, and with others of its region."""
+"""Scenario 4: a cell cannot be reached: before its turn, under way, with others of its region."""
 
 from datetime import timedelta
 
