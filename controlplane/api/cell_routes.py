@@ -88,7 +88,7 @@ class CellRoutes:
     async def _known(self, cell: str) -> CellView:
         found = await self.reads.cell(cell)
         if found is None:
-            raise not_found(f"cell {cell!r} not found: `controlplane fleet status` shows them all")
+            raise not_found(f"cell {cell!r} not found: `controlplane cell list` shows them all")
         return found
 
     async def _change(

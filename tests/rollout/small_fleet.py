@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from cells.client import CellClient
 from cells.release import Release
@@ -24,6 +23,7 @@ from rollout.policy import RingPolicy, RolloutPolicy
 from rollout.types import CellFacts, Fleet, Phase, RolloutView, StartRollout
 from tests.engine import REGION, MemoryCells, all_activities, cell_spec, memory_activities
 from tests.eventually import eventually
+from tests.sandbox import SANDBOX
 
 OLD, NEW = "1.31.2", "1.32.0"
 RELEASE = Release("server-1.32", NEW)
@@ -123,8 +123,6 @@ async def small_fleet(client: Client) -> AsyncIterator[SmallFleet]:
         ),
     )
     async with AsyncExitStack() as running:
-        for worker in build_workers(
-            client, activities, [REGION], workflow_runner=SandboxedWorkflowRunner()
-        ):
+        for worker in build_workers(client, activities, [REGION], workflow_runner=SANDBOX):
             await running.enter_async_context(worker)
         yield fleet
