@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from rollout.evidence.comparing import ComparisonGate
-from rollout.evidence.queried import QueriedGate
 from temporalio.client import Client
 
 from cells.activities import CellActivities
@@ -45,10 +43,12 @@ from provisioning.proof import EndpointProber
 from provisioning.temporal import TemporalRegistrar
 from rollout.activities import RolloutActivities
 from rollout.client import RolloutClient
+from rollout.evidence.comparing import ComparisonGate
 from rollout.evidence.gathering import GatesEvidence
 from rollout.evidence.health import ExaminedGate
 from rollout.evidence.ports import GateAsker
 from rollout.evidence.prometheus import Prometheus
+from rollout.evidence.queried import QueriedGate
 from rollout.gates import GateKind
 
 

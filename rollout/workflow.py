@@ -199,9 +199,11 @@ class RolloutWorkflow:
                 retry_policy=_ASK_AGAIN,
             )
         except ActivityError as error:
-            self._unseen = f"the fleet cannot be seen: {error.cause}"
-            if self._fleet is None:
+            state, self._unseen = self._state, f"the fleet cannot be seen: {error.cause}"
+            if self._fleet is None and state.blocked != self._unseen:
                 self._plan = _without_steps(self._plan, self._unseen)
+                state.blocked = self._unseen
+                planner.note(state, "blocked", self._unseen, workflow.now())
                 self._touch()
             return None
         self._unseen = ""
@@ -443,5 +445,5 @@ def _news(state: RolloutState, plan: Plan) -> tuple[object, ...]:
         plan.ring,
         plan.blocked,
         None if baking is None else (baking.verdict, step),
-        [(wait.cell, wait.code, wait.until) for wait in plan.waits],
+        [(wait.cell, wait.code) for wait in plan.waits],
     )

@@ -1,6 +1,6 @@
 """Running a simulation: a time-skipping engine, a worker, a rollout per run."""
 
-import asyncio
+import contextlib
 import random
 import shutil
 import sys
@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -24,6 +25,12 @@ from rollout.simulation.types import Forecast, Run, Simulation
 from rollout.simulation.visit import SimulatedVisit, SimulatedVisits
 from rollout.simulation.world import SimulatedFleet
 from rollout.workflow import RolloutWorkflow
+
+POLLS = 2
+"""The fewer the better: what the time-skipping server gives to a poll that has just ended is
+lost until it times out."""
+STEP = timedelta(hours=2)
+"""Of simulated time."""
 
 
 async def forecast(simulation: Simulation) -> Forecast:
@@ -69,34 +76,14 @@ async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int)
     fleet = SimulatedFleet(simulation, start, client, chance)
     rollouts = RolloutClient(client)
     async with _working(client, fleet, start.id):
-        # Time stands still until the rollout is waited for.
         await rollouts.start(start)
-        handle = rollouts.handle(start.id)
-        ended = asyncio.create_task(_ended(engine, handle))
-        given_up = asyncio.create_task(fleet.overdue.wait())
-        given_up.add_done_callback(lambda _: ended.cancel())
-        try:
-            await ended
-        except asyncio.CancelledError:
-            await handle.terminate("it does not end")
-        finally:
-            given_up.cancel()
+        while not fleet.is_over:
+            # In short steps: the engine answers a call within half a minute, or not at all.
+            with contextlib.suppress(RPCError):
+                await engine.sleep(STEP)
+        if not fleet.has_ended:
+            await rollouts.handle(start.id).terminate("it does not end")
         return fleet.run()
-
-
-async def _ended(
-    engine: WorkflowEnvironment, handle: WorkflowHandle[RolloutWorkflow, None]
-) -> None:
-    """Skip time until the rollout has ended."""
-    while True:
-        try:
-            async with engine.time_skipping_unlocked():
-                await handle.result()
-        except RuntimeError:
-            # After half a minute the time-skipping server answers that nothing has happened yet,
-            # which the SDK takes for an answer.
-            continue
-        return
 
 
 @asynccontextmanager
@@ -124,6 +111,8 @@ async def _working(client: Client, fleet: SimulatedFleet, rollout: str) -> Async
                     doing.publish_rollout,
                 ],
                 workflow_runner=UnsandboxedWorkflowRunner(),
+                max_concurrent_workflow_task_polls=POLLS,
+                max_concurrent_activity_task_polls=POLLS,
             )
         )
         for region in sorted(regions):
@@ -134,6 +123,8 @@ async def _working(client: Client, fleet: SimulatedFleet, rollout: str) -> Async
                     workflows=[SimulatedVisit],
                     activities=[visits.begin_simulated_visit, visits.end_simulated_visit],
                     workflow_runner=UnsandboxedWorkflowRunner(),
+                    max_concurrent_workflow_task_polls=POLLS,
+                    max_concurrent_activity_task_polls=POLLS,
                 )
             )
         yield

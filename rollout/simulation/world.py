@@ -1,6 +1,5 @@
 """The pretended fleet: what a rollout sees, does and leaves there, and whether that was legal."""
 
-import asyncio
 import math
 import random
 from collections import Counter
@@ -25,6 +24,7 @@ from rollout.types import (
     Control,
     ControlKind,
     Fleet,
+    Phase,
     RolloutView,
     StartRollout,
     WaitCode,
@@ -62,7 +62,7 @@ class SimulatedFleet:
     view: RolloutView | None = None
     violations: list[str] = field(default_factory=list)
     looks: int = 0
-    overdue: asyncio.Event = field(default_factory=asyncio.Event)
+    overdue: bool = False
     """More time has passed than a run may take."""
     _churn: list[Churn] = field(default_factory=list)
 
@@ -75,6 +75,14 @@ class SimulatedFleet:
                 self._churn.append(Churn(ONE_DAY, joins=cell))
         self._churn += self.simulation.churn
         self._churn.sort(key=lambda each: each.after)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.view is not None and self.view.phase is Phase.ENDED
+
+    @property
+    def is_over(self) -> bool:
+        return self.has_ended or self.overdue
 
     async def take(self) -> Fleet:
         now = _now()
@@ -159,7 +167,7 @@ class SimulatedFleet:
     def _live_until(self, now: datetime) -> None:
         began = self._began(now)
         if now - began > self.simulation.at_most:
-            self.overdue.set()
+            self.overdue = True
         while self._churn and began + self._churn[0].after <= now:
             change = self._churn.pop(0)
             if change.joins is not None:

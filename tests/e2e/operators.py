@@ -45,7 +45,9 @@ class Operator:
         except AssertionError:
             waits = sorted({f"{w.cell}: {w.code.value}: {w.message}" for w in view.waits})
             events = [f"{e.at:%H:%M:%S} {e.what} {e.cell}: {e.message}" for e in view.events]
-            raise AssertionError("\n".join([f"{view.phase}", view.message, *waits, *events])) from None
+            raise AssertionError(
+                "\n".join([f"{view.phase}", view.message, *waits, *events])
+            ) from None
         return view
 
     async def servers(self) -> dict[str, str]:

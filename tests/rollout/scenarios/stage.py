@@ -1,13 +1,15 @@
 """A pretended fleet that a test directs: the real rollouts over it, in skipped time."""
 
+import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -25,6 +27,7 @@ from rollout.gates import Evidence
 from rollout.memory import Judge, all_is_well
 from rollout.policy import Lane, RolloutPolicy
 from rollout.ports import WatchedCells
+from rollout.simulation.run import POLLS
 from rollout.simulation.types import Simulation
 from rollout.simulation.visit import SimulatedVisit, SimulatedVisits
 from rollout.simulation.world import Course, SimulatedFleet
@@ -48,6 +51,8 @@ from tests.rollout.scenarios.oracle import (
 )
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+PATIENCE = 5.0
+"""Seconds."""
 TAKES = 10 * MINUTE
 """A visit for which nothing else is said."""
 
@@ -178,6 +183,7 @@ class Play:
 
     engine: WorkflowEnvironment
     stage: Stage
+    workers: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def rollouts(self) -> RolloutClient:
@@ -197,7 +203,14 @@ class Play:
 
     async def control(self, kind: ControlKind, rollout: str = "r1", **rest: object) -> RolloutView:
         control = Control(f"c-{kind}-{len(rest)}-{rest}", kind, "bob", "because")
-        return await self.rollouts.control(rollout, replace(control, **rest))  # type: ignore[arg-type]
+        wanted = replace(control, **rest)  # type: ignore[arg-type]
+        asking = asyncio.ensure_future(self.rollouts.control(rollout, wanted))
+        while True:
+            try:
+                return await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
+            except TimeoutError:
+                # The engine may wait for a worker that is gone, by a clock that stands still.
+                await self.pass_time(MINUTE)
 
     def view(self, rollout: str = "r1") -> RolloutView:
         return self.stage.views[rollout]
@@ -233,7 +246,7 @@ class Play:
             try:
                 await self.engine.sleep(left)
             except RPCError:
-                # The engine waits for workers, and after half a minute gives up on us.
+                # At times the engine stands still until it is told again, after half a minute.
                 continue
 
     async def until(
@@ -258,6 +271,23 @@ class Play:
 
         await eventually(is_so, within=60)
 
+    async def replace_workers(self) -> None:
+        """Let other workers go on, who know nothing but the histories."""
+        await self.workers.aclose()
+        for worker in _workers(self.engine.client, self.stage):
+            await self.workers.enter_async_context(worker)
+
+    async def lengths(self) -> list[int]:
+        """Return how many events each run of each rollout has; all of them have to replay."""
+        return await assert_each_run_replays(self.engine.client, self.stage.fleets)
+
+    async def end(self) -> None:
+        """Stop what is not over."""
+        for rollout in self.stage.fleets:
+            handle = self.engine.client.get_workflow_handle(rollout)
+            if (await handle.describe()).close_time is None:
+                await handle.terminate("the scenario is over")
+
     def _state(self) -> str:
         return "; ".join(
             f"{view.id} {view.phase} {view.message} {view.blocked} {view.waits[:5]}"
@@ -266,65 +296,61 @@ class Play:
 
 
 @asynccontextmanager
-async def playing(
-    engine: WorkflowEnvironment, fleet: Fleet, regions: Sequence[str] = ()
-) -> AsyncIterator[Play]:
+async def playing(engine: WorkflowEnvironment, fleet: Fleet) -> AsyncIterator[Play]:
     """Run workers over the fleet; what came of it has to stand up to the oracle in the end."""
     start = StartRollout("", RELEASE, QUICK, "", "")
     nothing_assumed = Simulation(start, fleet, at_most=timedelta(days=10_000))
     chance = random.Random(1)  # noqa: S311 - nothing secret comes of it.
     stage = Stage(nothing_assumed, start, engine.client, chance)
     play = Play(engine, stage)
-    async with working(play, {cell.region for cell in fleet.cells} | set(regions)):
+    await play.replace_workers()
+    try:
         yield play
-        for rollout in stage.fleets:
-            handle = engine.client.get_workflow_handle(rollout)
-            if (await handle.describe()).close_time is None:
-                await handle.terminate("the scenario is over")
+        await play.end()
+    finally:
+        await play.workers.aclose()
     assert stage.violations == []
     assert_each_change_is_made_once([each.request for each in stage.begun], stage.ended)
     for view in stage.views.values():
         assert_explained(view, stage.journals[view.id], play.requests(view.id))
-    await assert_each_run_replays(engine.client, stage.fleets)
+    await play.lengths()
 
 
-@asynccontextmanager
-async def working(play: Play, regions: set[str]) -> AsyncIterator[None]:
-    """Run workers for rollouts and for the visits of these regions."""
-    stage = play.stage
+def _workers(client: Client, stage: Stage) -> list[Worker]:
+    """Return workers for rollouts and for the visits of each region."""
     visits = SimulatedVisits(stage.fleets)
     doing = RolloutActivities(
         inventory=stage, evidence=stage, ledger=stage, rollouts=stage, projection=stage
     )
-    async with AsyncExitStack() as running:
-        for worker in (
-            Worker(
-                play.engine.client,
-                task_queue=fleet_queue(),
-                workflows=[RolloutWorkflow],
-                activities=[
-                    doing.take_inventory,
-                    doing.gather_evidence,
-                    doing.acquire_lease,
-                    doing.give_back_lease,
-                    doing.supersede_rollout,
-                    doing.publish_rollout,
-                ],
-                workflow_runner=UnsandboxedWorkflowRunner(),
-            ),
-            *(
-                Worker(
-                    play.engine.client,
-                    task_queue=cells_queue(region),
-                    workflows=[SimulatedVisit],
-                    activities=[visits.begin_simulated_visit, visits.end_simulated_visit],
-                    workflow_runner=UnsandboxedWorkflowRunner(),
-                )
-                for region in sorted(regions)
-            ),
-        ):
-            await running.enter_async_context(worker)
-        yield
+    for_rollouts = Worker(
+        client,
+        task_queue=fleet_queue(),
+        workflows=[RolloutWorkflow],
+        activities=[
+            doing.take_inventory,
+            doing.gather_evidence,
+            doing.acquire_lease,
+            doing.give_back_lease,
+            doing.supersede_rollout,
+            doing.publish_rollout,
+        ],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_workflow_task_polls=POLLS,
+        max_concurrent_activity_task_polls=POLLS,
+    )
+    for_visits = (
+        Worker(
+            client,
+            task_queue=cells_queue(region),
+            workflows=[SimulatedVisit],
+            activities=[visits.begin_simulated_visit, visits.end_simulated_visit],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            max_concurrent_workflow_task_polls=POLLS,
+            max_concurrent_activity_task_polls=POLLS,
+        )
+        for region in sorted({cell.region for cell in stage.simulation.fleet.cells})
+    )
+    return [for_rollouts, *for_visits]
 
 
 def _now() -> datetime:

@@ -8,7 +8,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from cells.release import Release
 from rollout.policy import Lane, RingPolicy, RolloutPolicy, Supersession
-from rollout.types import CellStatus, Control, ControlKind, Outcome, Phase, WaitCode
+from rollout.types import CellStatus, ControlKind, Outcome, Phase, WaitCode
 from tests.rollout.rollouts import NEW, OLD, RELEASE, fleet, ring_of
 from tests.rollout.scenarios.stage import DAY, HOUR, TAKES, Play, playing
 
@@ -82,5 +82,5 @@ async def _paused_with_three_in_flight(play: Play) -> list[str]:
 
 
 async def _approve(play: Play, actor: str, plan: str) -> None:
-    approval = Control(f"{actor}-{plan}", ControlKind.APPROVE, actor, "it is urgent", plan=plan)
-    await play.rollouts.control("r2", approval)
+    id = f"{actor}-{plan}"
+    await play.control(ControlKind.APPROVE, "r2", id=id, actor=actor, plan=plan)

@@ -11,7 +11,7 @@ from rollout.policy import RingPolicy, RollbackScope, RolloutPolicy
 from rollout.ports import WatchedCells
 from rollout.types import CellStatus, ControlKind, Outcome, Phase
 from tests.rollout.rollouts import fleet, ring_of
-from tests.rollout.scenarios.stage import DAY, HOUR, Play, playing
+from tests.rollout.scenarios.stage import HOUR, Play, playing
 
 ERRORS = Gate("errors", GateKind.PROMETHEUS, 'errors{cell="$cell"}', below=0.01)
 CANARY = Gate("canary", GateKind.CANARY)
@@ -96,17 +96,19 @@ async def test_a_person_may_answer_for_metrics_with_a_reason_and_an_end(
     async with playing(engine_in_skipped_time, fleet(*CELLS)) as play:
         metrics = Metrics()
         before = await _bake_at_60_percent(play, metrics, "the newest sample is 2 h old")
-        gate = {"gate": "errors", "kind": ControlKind.COMPLETE_GATE}
+        gate = ControlKind.COMPLETE_GATE
         now = await engine_in_skipped_time.get_current_time()
 
         # Without an end or a reason nobody may;
         with pytest.raises(ApplicationError, match="an override needs an expiry"):
-            await play.control(**gate)
+            await play.control(gate, gate="errors")
         with pytest.raises(ApplicationError, match="needs a reason"):
-            await play.control(**gate, until=now + HOUR, reason="", id="without")
+            await play.control(gate, gate="errors", until=now + HOUR, reason="", id="without")
 
         # for as long as somebody does, the bake goes on, and no longer.
-        await play.control(**gate, until=now + 2 * HOUR, reason="seen by eye", id="with")
+        await play.control(
+            gate, gate="errors", until=now + 2 * HOUR, reason="seen by eye", id="with"
+        )
         await play.pass_time(12 * HOUR)
         assert before < credit(play) <= before + 3 * HOUR
         assert play.told("gate counts again") == ["errors: the override has expired"]
@@ -128,5 +130,5 @@ async def test_metrics_that_lie_do_not_hide_a_canary_that_fails(
         await play.until(lambda: play.view().phase is Phase.HALTED)
         assert "canary: 3 canaries were lost" in play.told("halted")[0]
         assert credit(play) == timedelta(0)
-        await play.pass_time(2 * DAY)
+        await play.pass_time(6 * HOUR)
         assert play.visited() == ["a0"]

@@ -53,7 +53,7 @@ async def test_a_cell_that_is_lost_under_way_costs_budget_and_nobody_touches_it_
 
         await play.start(policy=IN_TENS)
         await play.until(lambda: play.view().phase is Phase.HALTED)
-        await play.pass_time(2 * DAY)
+        await play.pass_time(DAY)
 
         # Then it is spent, people are told, and its partner stays as it is,
         assert play.status("a2") is CellStatus.BROKEN
