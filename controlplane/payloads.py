@@ -1,4 +1,4 @@
-"""How values travel through the engine: JSON, read by their types with pydantic, large ones deflated.
+"""How values travel through the engine: JSON, read by their types with pydantic; large ones small.
 
 temporalio's own converter for pydantic does the same, but a new one is made for every run of every
 workflow, and each would build its readers of our types anew: some 20 ms of a namespace's creation.

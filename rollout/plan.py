@@ -1,25 +1,26 @@
 """What a rollout may do next, and why everything else waits. Pure: no clock, no I/O, no Temporal.
 
-`plan` decides, `rollout.progress` writes down what came of it. On the way forward the ring at work
-takes its batches one after the other (`rollout.ringwork`); cells that come when the batches of
-their ring are over follow one at a time (`rollout.latecomers`).
+`plan` decides; what it is made of is in `rollout.planning`, where `progress` writes down what came
+of it. On the way forward the ring at work takes its batches one after the other (`ringwork`); cells
+that come when the batches of their ring are over follow one at a time (`latecomers`).
 """
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollout.approvals import plan_hash
 from rollout.bake import next_look
-from rollout.budget import LOST, halt_reason
-from rollout.draft import Draft, draft, standing_waits, watched, watched_late
-from rollout.latecomers import late_cells
-from rollout.outcomes import ended, lease_refused, lease_unanswered, started
+from rollout.planning.approvals import plan_hash
+from rollout.planning.budget import LOST, halt_reason
+from rollout.planning.draft import Draft, draft, standing_waits, watched, watched_late
+from rollout.planning.latecomers import late_cells
+from rollout.planning.outcomes import ended, lease_refused, lease_unanswered, started
+from rollout.planning.problems import laggards, problems
+from rollout.planning.progress import apply, new_state, note
+from rollout.planning.ringwork import work
+from rollout.planning.rollback import plan_back
+from rollout.planning.survey import AT_THEIR_TURN, Survey, survey
+from rollout.planning.view import view
 from rollout.policy import RollbackScope
-from rollout.problems import laggards, problems
-from rollout.progress import apply, new_state, note
-from rollout.ringwork import work
-from rollout.rollback import plan_back
-from rollout.survey import AT_THEIR_TURN, Survey, survey
 from rollout.types import (
     CellStatus,
     Fleet,
@@ -29,7 +30,6 @@ from rollout.types import (
     RolloutState,
     WaitCode,
 )
-from rollout.view import view
 
 __all__ = [
     "apply",

@@ -16,9 +16,9 @@ from cells.visits.types import Before, VisitOutcome, VisitReport, VisitRequest
 from cells.visits.workflow import CellVisitWorkflow
 from controlplane.errors import already_exists, failed_precondition
 from controlplane.queues import cells_queue
-from rollout import controls, watching
 from rollout import plan as planner
 from rollout.activities import RolloutActivities, Superseding
+from rollout.planning import controls, watching
 from rollout.policy import Supersession, ring_policy
 from rollout.types import (
     CellFacts,

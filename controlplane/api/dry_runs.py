@@ -6,8 +6,8 @@ from datetime import datetime
 from cells.release import NoWay, Release, Software, way
 from cells.types import CellView
 from controlplane.api.rollout_types import DryRun, PlannedCell
-from rollout.approvals import plan_hash
 from rollout.plan import apply, new_state, plan, problems
+from rollout.planning.approvals import plan_hash
 from rollout.types import (
     FINISHED_STATUSES,
     CellFacts,

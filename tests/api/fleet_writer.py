@@ -7,8 +7,8 @@ from cells.ledger.types import Fence, Fenced
 from cells.types import CellView, Cordon
 from controlplane.api.ports import EngineUnavailable, FleetWriters
 from controlplane.errors import failed_precondition, not_found
-from rollout import controls
 from rollout.plan import apply, new_state, note, plan, view
+from rollout.planning import controls
 from rollout.simulation.types import Forecast, Simulation
 from rollout.types import Control, Fleet, Outcome, Phase, RolloutState, RolloutView, StartRollout
 from tests.store.views import NOW

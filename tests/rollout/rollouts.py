@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from cells.release import Release
 from cells.visits.types import VisitOutcome, VisitReport
-from rollout import bake, controls
+from rollout import bake
 from rollout.gates import Evidence, Reading, Verdict
 from rollout.plan import apply, ended, new_state, plan, started
+from rollout.planning import controls
 from rollout.policy import Lane, RingPolicy, RollbackScope, RolloutPolicy
 from rollout.types import (
     CellFacts,

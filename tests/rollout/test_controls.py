@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cells.visits.types import VisitOutcome
-from rollout import controls
 from rollout.gates import Evidence, Reading, Verdict
+from rollout.planning import controls
 from rollout.policy import Lane, RingPolicy, RollbackScope
 from rollout.types import (
     CellStatus,

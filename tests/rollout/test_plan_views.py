@@ -11,10 +11,10 @@ import pytest
 from cells.ledger.types import Conflict, ConflictKind
 from cells.release import Release
 from cells.visits.types import VisitOutcome
-from rollout import watching
 from rollout.calendar import Blocker, Calendar, ChangeWindow, Freeze
 from rollout.gates import Evidence, Gate, GateKind, Reading, Verdict
 from rollout.plan import lease_refused, note, plan, problems, view
+from rollout.planning import watching
 from rollout.policy import default_policy
 from rollout.types import CellFacts, CellStatus, Phase, Replicas, WaitCode
 from tests.rollout.rollouts import (

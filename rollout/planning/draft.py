@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rollout.admission import Admission
 from rollout.bake import Bake
-from rollout.budget import LOST
 from rollout.gates import Verdict
-from rollout.survey import AT_THEIR_TURN, Survey
+from rollout.planning.admission import Admission
+from rollout.planning.budget import LOST
+from rollout.planning.survey import AT_THEIR_TURN, Survey
 from rollout.types import CellFacts, CellProgress, CellStatus, RolloutState, Start, Wait, WaitCode
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cells.release import NoWay, Release, Version, way
-from rollout.budget import UNDER_WAY, Budget, budgets
 from rollout.calendar import CalendarAt
-from rollout.order import Blockers, passive_first
+from rollout.planning.budget import UNDER_WAY, Budget, budgets
+from rollout.planning.order import Blockers, passive_first
 from rollout.types import (
     CellFacts,
     CellProgress,

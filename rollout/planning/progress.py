@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollout import bake as bakes
-from rollout import rollback
-from rollout.approvals import plan_hash
+from rollout.planning import rollback
+from rollout.planning.approvals import plan_hash
+from rollout.planning.survey import awaits_lease
 from rollout.policy import RollbackScope
-from rollout.survey import awaits_lease
 from rollout.types import (
     CellProgress,
     CellStatus,

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from rollout.approvals import plan_hash
-from rollout.budget import budgets
-from rollout.eta import estimate
+from rollout.planning.approvals import plan_hash
+from rollout.planning.budget import budgets
+from rollout.planning.eta import estimate
 from rollout.types import Fleet, Phase, Plan, RolloutState, RolloutView
 
 

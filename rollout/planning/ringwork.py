@@ -1,11 +1,11 @@
 """The ring at work: its batches, one after the other, their bakes, and the ring's own."""
 
-from rollout.approvals import approvers, fingerprint, needed
-from rollout.budget import deferrable
-from rollout.draft import Draft
-from rollout.latecomers import is_open
-from rollout.order import mixed, pick
-from rollout.pace import batch_bake, batch_size, ring_bake
+from rollout.planning.approvals import approvers, fingerprint, needed
+from rollout.planning.budget import deferrable
+from rollout.planning.draft import Draft
+from rollout.planning.latecomers import is_open
+from rollout.planning.order import mixed, pick
+from rollout.planning.pace import batch_bake, batch_size, ring_bake
 from rollout.types import CellStatus, RingProgress, WaitCode
 
 _SICK = (WaitCode.SICK, WaitCode.QUARANTINED)

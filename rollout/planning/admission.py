@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cells.release import NoWay
-from rollout.budget import Budget
-from rollout.eta import usual_visit
+from rollout.planning.budget import Budget
+from rollout.planning.eta import usual_visit
+from rollout.planning.survey import Survey
 from rollout.policy import ring_policy
-from rollout.survey import Survey
 from rollout.types import CellFacts, Replicas, Start, Wait, WaitCode
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from rollout import bake as bakes
 from rollout.bake import Bake
-from rollout.controls import overridden
 from rollout.gates import Evidence, Verdict
+from rollout.planning.controls import overridden
+from rollout.planning.progress import note
 from rollout.ports import WatchedCells
-from rollout.progress import note
 from rollout.types import CellStatus, Fleet, Plan, RingProgress, RolloutState
 
 

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import assert_never
 
 from rollout import bake as bakes
-from rollout import refusals
-from rollout.budget import halt_reason
 from rollout.gates import Evidence, Reading, Verdict
+from rollout.planning import refusals
+from rollout.planning.budget import halt_reason
+from rollout.planning.progress import note
 from rollout.policy import RollbackScope
-from rollout.progress import note
 from rollout.types import (
     Approval,
     CellStatus,

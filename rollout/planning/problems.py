@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cells.release import NoWay, Release, Version
+from rollout.planning.survey import hops
 from rollout.policy import RolloutPolicy, check_policy, ring_policy
-from rollout.survey import hops
 from rollout.types import CellFacts, Fleet
 
 

@@ -1,7 +1,7 @@
 """Cells that come when the batches of their ring are over: deferred, retried, or new."""
 
-from rollout.draft import Draft
-from rollout.order import mixed
+from rollout.planning.draft import Draft
+from rollout.planning.order import mixed
 from rollout.types import CellStatus, RingProgress, WaitCode
 
 

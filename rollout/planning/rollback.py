@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cells.release import NoWay, Release
-from rollout.admission import Admission
-from rollout.draft import standing_waits
-from rollout.order import passive_first
+from rollout.planning.admission import Admission
+from rollout.planning.draft import standing_waits
+from rollout.planning.order import passive_first
+from rollout.planning.survey import Survey, hops
 from rollout.policy import RollbackScope
-from rollout.survey import Survey, hops
 from rollout.types import (
     CellFacts,
     CellStatus,

@@ -4,8 +4,8 @@ import math
 from collections import defaultdict
 from datetime import datetime, timedelta
 
-from rollout.budget import UNDER_WAY, tolerance
-from rollout.pace import batch_bake, batch_size, ring_bake
+from rollout.planning.budget import UNDER_WAY, tolerance
+from rollout.planning.pace import batch_bake, batch_size, ring_bake
 from rollout.types import CellStatus, Phase, Plan, RingProgress, RolloutState, WaitCode
 
 MOST_BATCHES = 1000

@@ -8,11 +8,11 @@ from typing import assert_never
 from cells.ledger.types import Conflict
 from cells.visits.types import VisitOutcome, VisitReport
 from rollout import bake as bakes
-from rollout.budget import UNDER_WAY
 from rollout.gates import Verdict
-from rollout.pace import batch_bake
+from rollout.planning.budget import UNDER_WAY
+from rollout.planning.pace import batch_bake
+from rollout.planning.progress import note
 from rollout.policy import RollbackScope
-from rollout.progress import note
 from rollout.types import CellStatus, Phase, RingProgress, RolloutState, Start
 
 MOST_DURATIONS = 100

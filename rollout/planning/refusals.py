@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from rollout.approvals import needed, to_come
-from rollout.budget import LOST, UNDER_WAY, budgets, halt_reason
+from rollout.planning.approvals import needed, to_come
+from rollout.planning.budget import LOST, UNDER_WAY, budgets, halt_reason
+from rollout.planning.rollback import cells_in, no_way_back
 from rollout.policy import Lane, RollbackScope
-from rollout.rollback import cells_in, no_way_back
 from rollout.types import CellStatus, Control, ControlKind, Phase, RolloutState
 
 OVERRIDE_AT_MOST = timedelta(days=7)

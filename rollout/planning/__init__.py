@@ -1,0 +1,1 @@
+"""What the planner (`rollout.plan`) is made of: its rules, and its bookkeeping. Pure."""
