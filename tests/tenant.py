@@ -69,8 +69,14 @@ class Tenant:
                 await asyncio.sleep(every)
 
     async def created(self, name: str, region: str = REGIONS[0]) -> None:
-        operation = await self.finished(await self.create(name, region))
-        assert operation.state == AsyncOperation.STATE_FULFILLED, operation.failure_reason
+        """Create a namespace, and again while its cell is not ready: as it was when last seen."""
+        async with asyncio.timeout(120):
+            while True:
+                operation = await self.finished(await self.create(name, region))
+                if operation.state == AsyncOperation.STATE_FULFILLED:
+                    return
+                assert "not ready" in operation.failure_reason, operation.failure_reason
+                await asyncio.sleep(1)
 
     async def deleted(self, *names: str) -> None:
         operations = await asyncio.gather(*(self.delete(name) for name in names))

@@ -71,7 +71,7 @@ async def test_a_cell_that_is_not_there_is_not_found(operator: Tenant) -> None:
 
     assert {answer.status_code for answer in answers} == {404}
     assert {answer.json()["message"] for answer in answers} == {
-        "cell 'nothing' not found: `controlplane fleet status` shows them all"
+        "cell 'nothing' not found: `controlplane cell list` shows them all"
     }
 
 

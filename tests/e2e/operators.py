@@ -42,7 +42,7 @@ class Operator:
 
         try:
             await eventually(there, within=within, every=0.5)
-        except AssertionError:
+        except TimeoutError:
             waits = sorted({f"{w.cell}: {w.code.value}: {w.message}" for w in view.waits})
             events = [f"{e.at:%H:%M:%S} {e.what} {e.cell}: {e.message}" for e in view.events]
             raise AssertionError(

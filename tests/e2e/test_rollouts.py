@@ -83,18 +83,15 @@ async def test_every_cell_is_upgraded_twice_and_no_tenant_has_an_error(
 
 
 async def test_a_release_whose_servers_do_not_start_is_halted_in_ring_0_and_taken_back(
-    operator: Operator, stage: Stage
+    operator: Operator,
 ) -> None:
     await operator.release("does-not-start", configuration=DEADLY)
-    began = time.monotonic()
     rollout = await operator.start("does-not-start", policy=IMPATIENT)
     view = await operator.until(rollout, Phase.HALTED, Phase.ENDED, within=240)
-    counted = await stage.load.count(began, time.monotonic())
 
     assert view.phase is Phase.HALTED, view.message
     assert _touched(view) == set(RING_0)
     assert {view.cells[cell].status for cell in RING_0} == {CellStatus.FAILED}
-    assert (counted.failed, counted.errors) == (0, ())
     await operator.post(
         f"/fleet/v1/rollouts/{rollout}:control", {"kind": "abort", "reason": "it does not start"}
     )

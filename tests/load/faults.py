@@ -16,7 +16,6 @@ from uuid import uuid4
 import pytest
 from temporalio.api.cloud.cloudservice.v1 import GetRegionsRequest
 from temporalio.api.cloud.namespace.v1 import NamespaceSpec
-from temporalio.api.cloud.operation.v1 import AsyncOperation
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.local.cells import CELLS
@@ -36,7 +35,7 @@ from tests.load.stage import (
     stage_of,
 )
 from tests.load.traffic import Entrance
-from tests.tenant import REGIONS, Tenant, tenant_of
+from tests.tenant import REGIONS, tenant_of
 from tests.traces import engine_of, secret_store
 
 NAMESPACES = 20
@@ -155,21 +154,8 @@ async def _is_whole(stage: Stage) -> None:
 
     await eventually(answers, within=200, every=0.2)
     names = [f"meanwhile-{n}" for n, _ in enumerate(REGIONS)]
-    await asyncio.gather(
-        *(_created_in_the_end(stage.tenant, *each) for each in zip(names, REGIONS, strict=True))
-    )
+    await asyncio.gather(*map(stage.tenant.created, names, REGIONS))
     await stage.tenant.deleted(*names)
-
-
-async def _created_in_the_end(tenant: Tenant, name: str, region: str) -> None:
-    """Create a namespace again while its cell is said not to be ready: it was, when last seen."""
-    async with asyncio.timeout(200):
-        while True:
-            operation = await tenant.finished(await tenant.create(name, region))
-            if operation.state == AsyncOperation.STATE_FULFILLED:
-                return
-            assert "not ready" in operation.failure_reason, operation.failure_reason
-            await asyncio.sleep(1)
 
 
 async def main(after: float) -> None:

@@ -181,13 +181,16 @@ async def test_when_scraping_stops_there_is_no_data_and_credit_stands_until_it_b
     async def gone() -> bool:
         return not await prometheus.ask(f'restarts{{cell="{CELL}"}}')
 
+    async def stands() -> bool:
+        later = accrue(bake, await source.gather(window(10 * SECOND, [fresh])))
+        return (later.credit, later.verdict) == (bake.credit, Verdict.NO_DATA)
+
     await eventually(credited, within=60, every=0.5)
 
     await prometheus.configure(scraping({CELL: f"{LOOPBACK}:{free_port()}"}))
     await eventually(gone, within=60, every=0.2)
     await until(fresh, prometheus.url, Verdict.NO_DATA)
-    standing = accrue(bake, await source.gather(window(10 * SECOND, [fresh])))
-    assert (standing.credit, standing.verdict) == (bake.credit, Verdict.NO_DATA)
+    await eventually(stands, within=60, every=0.5)
 
     await prometheus.configure(scraping({CELL: watched.metrics}))
     await eventually(credited, within=60, every=0.5)
