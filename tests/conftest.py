@@ -11,7 +11,12 @@ from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
 
 # Other tests share the processors: how long an example takes says nothing.
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is slow, and an unlucky seed finds few examples: neither is a broken rule.
+settings.register_profile(
+    "shared",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 settings.load_profile("shared")
 
 FLEET_TEST_SECONDS = 600
