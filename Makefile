@@ -39,7 +39,6 @@ format: install ## Format the code and fix what can be fixed
 bench: install ## Measure what durability and the API cost, each against a baseline in the same run
 	$(BIN)/python -m tests.benchmarks.provisioning
 	$(BIN)/python -m tests.benchmarks.api
-	$(BIN)/python -m tests.benchmarks.rollouts
 
 soak: install ## Load, faults under it, many namespaces and many changes: half an hour, each counted
 	$(BIN)/python -m tests.load.faults 30
