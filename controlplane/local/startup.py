@@ -23,6 +23,8 @@ from controlplane.local.supervisor import Supervisor, clean_environment
 from controlplane.local.supervisord_config import log_file
 from controlplane.local.temporal_server import bootstrap_cell, server_environment
 from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving, until
+from controlplane.store.pool import open_pool_on
+from controlplane.store.queries import ReadModel
 from controlplane.store.schema import migrate
 
 T = TypeVar("T")
@@ -124,7 +126,12 @@ class Startup:
         await self._start(cell.cell.gatekeeper, lambda: cell.answers(cell.cell.gatekeeper))
 
     async def _worker(self) -> None:
-        registry = await CellRegistry.connect(self.fleet.record.address("engine"))
+        conninfo = await controlplane_conninfo(self.fleet.record, self.fleet.secrets)
+        async with await open_pool_on(conninfo) as pool:
+            engine = self.fleet.record.address("engine")
+            await self._register(await CellRegistry.connect(engine, ReadModel(pool)))
+
+    async def _register(self, registry: CellRegistry) -> None:
         # As they are recorded now: one may have been changed since this start began.
         record = self.fleet.home.load()
         cells = [replace(cell, record=record) for cell in self.fleet.cells]
