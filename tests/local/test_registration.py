@@ -42,6 +42,10 @@ async def test_a_cell_that_is_ready_is_waited_for_until_it_is_published(
         async def asked_again() -> bool:
             return published.asked >= before + 2
 
+        async def is_published() -> bool:
+            return CELL in entities.cell_parts.views
+
+        await eventually(is_published)
         # The cell is ready, but nobody can read of it; then what they read is older than that.
         for shown in (False, True):
             published.shown, before = shown, published.asked
