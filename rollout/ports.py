@@ -38,7 +38,7 @@ class CellLedger(Protocol):
 
 class Inventory(Protocol):
     async def take(self) -> Fleet:
-        """Return the fleet as it is now: cells, replicas, releases, calendar."""
+        """Return the fleet as it is now: cells, replicas, servers, calendar."""
         ...
 
 

@@ -40,7 +40,7 @@ LOOK_AT_LEAST_EVERY = timedelta(hours=1)
 TRY_AGAIN_AFTER = timedelta(seconds=30)
 """When the world did not answer, or somebody else's turn was not over."""
 STARTS_AT_ONCE = 100
-
+"""In one turn, so that a turn's history stays short; the others come with the next."""
 
 _STEPS = 50
 _LOOK_TIMEOUT = timedelta(minutes=1)
@@ -342,10 +342,10 @@ class RolloutWorkflow:
         for place in [lease for lease in state.held_leases if lease not in broken]:
             await self._give_back(place)
         state.holds_components = False
-        while self._published_revision != state.revision:
-            await self._publish()
+        # Patiently, in one activity: there is no next turn, and no next run.
+        await self._publish(_KEEP_TRYING)
 
-    async def _publish(self) -> None:
+    async def _publish(self, retry: RetryPolicy = _ASK_AGAIN) -> None:
         view = self._view()
         if view.revision == self._published_revision:
             return
@@ -354,7 +354,7 @@ class RolloutWorkflow:
                 RolloutActivities.publish_rollout,
                 view,
                 start_to_close_timeout=_LOOK_TIMEOUT,
-                retry_policy=_ASK_AGAIN,
+                retry_policy=retry,
             )
             self._published_revision = view.revision
 

@@ -30,7 +30,7 @@ _EXPECTED_OF_STORES = ".*(NotFound|ConditionFailedError|AlreadyExist.*)"
 
 
 def standard_gates(prometheus: bool) -> tuple[Gate, ...]:
-    """Return the gates of a rollout that names none: health and the canary, which need nothing, and
+    """Return gates for any fleet of Temporal servers: health and canary, which need nothing, and
     if there is a Prometheus what its metrics say."""
     return (*default_gates(), *(_METRICS if prometheus else ()))
 

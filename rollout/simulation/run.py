@@ -4,8 +4,8 @@ import contextlib
 import random
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,8 @@ POLLS = 2
 lost until it times out."""
 STEP = timedelta(hours=2)
 """Of simulated time."""
+
+Activity = Callable[..., Awaitable[object]]
 
 
 async def forecast(simulation: Simulation) -> Forecast:
@@ -75,7 +77,11 @@ async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int)
     chance = random.Random(simulation.seed * 1000 + number)  # noqa: S311 - no secret comes of it.
     fleet = SimulatedFleet(simulation, start, client, chance)
     rollouts = RolloutClient(client)
-    async with _working(client, fleet, start.id):
+    joining = [change.joins for change in simulation.churn if change.joins is not None]
+    regions = {cell.region for cell in (*simulation.fleet.cells, *joining)}
+    async with AsyncExitStack() as running:
+        for worker in workers(client, fleet, {rollout_workflow_id(start.id): fleet}, regions):
+            await running.enter_async_context(worker)
         await rollouts.start(start)
         while not fleet.is_over:
             # In short steps: the engine answers a call within half a minute, or not at all.
@@ -86,48 +92,43 @@ async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int)
         return fleet.run()
 
 
-@asynccontextmanager
-async def _working(client: Client, fleet: SimulatedFleet, rollout: str) -> AsyncIterator[None]:
-    """Run workers for one rollout over this fleet."""
-    visits = SimulatedVisits({rollout_workflow_id(rollout): fleet})
+def workers(
+    client: Client,
+    fleet: SimulatedFleet,
+    fleets: dict[str, SimulatedFleet],
+    regions: Iterable[str],
+) -> list[Worker]:
+    """Return workers for rollouts over `fleet` and, in these regions, for the visits of `fleets`,
+    which are known by the workflow ids of their rollouts."""
+    visits = SimulatedVisits(fleets)
     doing = RolloutActivities(
         inventory=fleet, evidence=fleet, ledger=fleet, rollouts=fleet, projection=fleet
     )
-    regions = {cell.region for cell in fleet.simulation.fleet.cells} | {
-        change.joins.region for change in fleet.simulation.churn if change.joins is not None
-    }
-    async with AsyncExitStack() as running:
-        await running.enter_async_context(
-            Worker(
-                client,
-                task_queue=fleet_queue(),
-                workflows=[RolloutWorkflow],
-                activities=[
-                    doing.take_inventory,
-                    doing.gather_evidence,
-                    doing.acquire_lease,
-                    doing.give_back_lease,
-                    doing.supersede_rollout,
-                    doing.publish_rollout,
-                ],
-                workflow_runner=UnsandboxedWorkflowRunner(),
-                max_concurrent_workflow_task_polls=POLLS,
-                max_concurrent_activity_task_polls=POLLS,
-            )
+    of_rollouts: Sequence[Activity] = [
+        doing.take_inventory,
+        doing.gather_evidence,
+        doing.acquire_lease,
+        doing.give_back_lease,
+        doing.supersede_rollout,
+        doing.publish_rollout,
+    ]
+    of_visits: Sequence[Activity] = [visits.begin_simulated_visit, visits.end_simulated_visit]
+    rollouts: Sequence[type] = [RolloutWorkflow]
+    return [
+        Worker(
+            client,
+            task_queue=task_queue,
+            workflows=workflows,
+            activities=activities,
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            max_concurrent_workflow_task_polls=POLLS,
+            max_concurrent_activity_task_polls=POLLS,
         )
-        for region in sorted(regions):
-            await running.enter_async_context(
-                Worker(
-                    client,
-                    task_queue=cells_queue(region),
-                    workflows=[SimulatedVisit],
-                    activities=[visits.begin_simulated_visit, visits.end_simulated_visit],
-                    workflow_runner=UnsandboxedWorkflowRunner(),
-                    max_concurrent_workflow_task_polls=POLLS,
-                    max_concurrent_activity_task_polls=POLLS,
-                )
-            )
-        yield
+        for task_queue, workflows, activities in (
+            (fleet_queue(), rollouts, of_rollouts),
+            *((cells_queue(region), [SimulatedVisit], of_visits) for region in sorted(regions)),
+        )
+    ]
 
 
 def _quantile(ascending: Sequence[timedelta], share: float) -> timedelta | None:

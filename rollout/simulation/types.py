@@ -75,7 +75,3 @@ class Forecast:
     rings_p50: dict[int, timedelta] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """Why it cannot be carried through, each the least that is in conflict; empty when it can."""
-
-    @property
-    def is_feasible(self) -> bool:
-        return not self.problems

@@ -132,11 +132,11 @@ class SimulatedFleet:
         if cell is None:
             return
         if outcome is VisitOutcome.DONE:
-            release = request.release
+            release, back_to = request.release, request.back_to
             self.cells[cell.id] = replace(
                 cell,
                 server_version=release.server_version or cell.server_version,
-                release=release.digest,
+                release=release.digest if back_to is None else back_to.release,
             )
         else:
             self.failed[cell.ring] += 1

@@ -1,5 +1,6 @@
 """Policy files, and `controlplane rollout policy`, which prints one to begin with."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from controlplane.cli.failures import UsageError, readable_failures
 from controlplane.cli.output import print_value
 from controlplane.cli.rollout.policy_text import policy_text
 from controlplane.cli.shapes import read_as
+from rollout.evidence.queries import standard_gates
 from rollout.policy import RolloutPolicy, check_policy
 
 app = group()
@@ -27,6 +29,7 @@ class PolicyFormat(StrEnum):
     epilog=example(
         "controlplane rollout policy > policy.yaml",
         "controlplane rollout plan 1.32.0 --policy policy.yaml",
+        "controlplane rollout policy --metrics > policy.yaml",
     )
 )
 def policy(
@@ -36,6 +39,13 @@ def policy(
             "--policy", metavar="FILE", help="Print what this file comes to.", show_default=False
         ),
     ] = None,
+    metrics: Annotated[
+        bool,
+        typer.Option(
+            "--metrics",
+            help="With gates over the servers' metrics: the workers need a Prometheus.",
+        ),
+    ] = False,
     output: Annotated[
         PolicyFormat, typer.Option("--output", "-o", help="A file to edit, or for programs.")
     ] = PolicyFormat.YAML,
@@ -47,6 +57,8 @@ def policy(
     """
     with readable_failures():
         rules = read_policy_file(file).policy()
+        if metrics:
+            rules = replace(rules, gates=standard_gates(prometheus=True))
     if output is PolicyFormat.JSON:
         print_value(rules)
     else:

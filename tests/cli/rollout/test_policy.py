@@ -12,6 +12,7 @@ from cells.visits.types import VisitRules
 from controlplane.cli.failures import UsageError
 from controlplane.cli.rollout.policy import read_policy_file
 from controlplane.cli.rollout.policy_text import EXAMPLE, MEANINGS, policy_text
+from rollout.evidence.queries import standard_gates
 from rollout.gates import Gate, GateKind
 from rollout.policy import (
     RingPolicy,
@@ -48,7 +49,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "policy.yaml"
 
 
-@pytest.mark.parametrize("policy", [default_policy(), OWN], ids=["default", "own"])
+MEASURED = replace(default_policy(), gates=standard_gates(prometheus=True))
+
+
+@pytest.mark.parametrize(
+    "policy", [default_policy(), OWN, MEASURED], ids=["default", "own", "with metrics"]
+)
 def test_a_policy_that_is_printed_is_read_as_the_same(policy: RolloutPolicy, file: Path) -> None:
     file.write_text(policy_text(policy))
 

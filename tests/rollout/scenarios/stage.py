@@ -9,10 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from temporalio import activity
-from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from cells.ledger.book import Book
 from cells.ledger.plan import decide, lease_for, to_strike
@@ -20,16 +18,13 @@ from cells.ledger.types import Acquire, Answer, GiveBack
 from cells.release import Release
 from cells.visits.types import VisitOutcome, VisitRequest
 from controlplane.ids import rollout_workflow_id
-from controlplane.queues import cells_queue, fleet_queue
-from rollout.activities import RolloutActivities
 from rollout.client import RolloutClient
 from rollout.gates import Evidence
 from rollout.memory import Judge, all_is_well
 from rollout.policy import Lane, RolloutPolicy
 from rollout.ports import WatchedCells
-from rollout.simulation.run import POLLS
+from rollout.simulation.run import workers
 from rollout.simulation.types import Simulation
-from rollout.simulation.visit import SimulatedVisit, SimulatedVisits
 from rollout.simulation.world import Course, SimulatedFleet
 from rollout.types import (
     CellStatus,
@@ -41,7 +36,6 @@ from rollout.types import (
     StartRollout,
     WaitCode,
 )
-from rollout.workflow import RolloutWorkflow
 from tests.eventually import eventually
 from tests.rollout.rollouts import QUICK, RELEASE
 from tests.rollout.scenarios.oracle import (
@@ -274,7 +268,9 @@ class Play:
     async def replace_workers(self) -> None:
         """Let other workers go on, who know nothing but the histories."""
         await self.workers.aclose()
-        for worker in _workers(self.engine.client, self.stage):
+        stage = self.stage
+        regions = {cell.region for cell in stage.simulation.fleet.cells}
+        for worker in workers(self.engine.client, stage, stage.fleets, regions):
             await self.workers.enter_async_context(worker)
 
     async def lengths(self) -> list[int]:
@@ -314,43 +310,6 @@ async def playing(engine: WorkflowEnvironment, fleet: Fleet) -> AsyncIterator[Pl
     for view in stage.views.values():
         assert_explained(view, stage.journals[view.id], play.requests(view.id))
     await play.lengths()
-
-
-def _workers(client: Client, stage: Stage) -> list[Worker]:
-    """Return workers for rollouts and for the visits of each region."""
-    visits = SimulatedVisits(stage.fleets)
-    doing = RolloutActivities(
-        inventory=stage, evidence=stage, ledger=stage, rollouts=stage, projection=stage
-    )
-    for_rollouts = Worker(
-        client,
-        task_queue=fleet_queue(),
-        workflows=[RolloutWorkflow],
-        activities=[
-            doing.take_inventory,
-            doing.gather_evidence,
-            doing.acquire_lease,
-            doing.give_back_lease,
-            doing.supersede_rollout,
-            doing.publish_rollout,
-        ],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_workflow_task_polls=POLLS,
-        max_concurrent_activity_task_polls=POLLS,
-    )
-    for_visits = (
-        Worker(
-            client,
-            task_queue=cells_queue(region),
-            workflows=[SimulatedVisit],
-            activities=[visits.begin_simulated_visit, visits.end_simulated_visit],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            max_concurrent_workflow_task_polls=POLLS,
-            max_concurrent_activity_task_polls=POLLS,
-        )
-        for region in sorted({cell.region for cell in stage.simulation.fleet.cells})
-    )
-    return [for_rollouts, *for_visits]
 
 
 def _now() -> datetime:
