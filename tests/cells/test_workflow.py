@@ -205,9 +205,12 @@ async def test_generations_survive_continue_as_new(entities: Entities) -> None:
         left = EndVisit(f"v{number}", VisitOutcome.UNDONE, Software("1.32.0"), "", "")
         await entities.cells.end_visit(CELL, left)
         assert await entities.cells.end_visit(CELL, left) is not None, "as often as one likes"
-    run = await entities.cells.handle(CELL).describe()
 
-    assert run.run_id != run.raw_description.workflow_execution_info.first_run_id
+    async def rolled_over() -> bool:
+        run = await entities.cells.handle(CELL).describe()
+        return run.run_id != run.raw_description.workflow_execution_info.first_run_id
+
+    await eventually(rolled_over)
     assert given == sorted(set(given))
     with pytest.raises(ApplicationError, match="ended as undone: it may write no more"):
         await entities.cells.fence_visit(CELL, "v11")
