@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench soak scenarios up down lock
+.PHONY: help install demo test check format bench soak up down lock
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,14 +41,12 @@ format: install ## Format the code and fix what can be fixed
 bench: install ## Measure what durability and the API cost, each against a baseline in the same run
 	$(BIN)/python -m tests.benchmarks.provisioning
 	$(BIN)/python -m tests.benchmarks.api
+	$(BIN)/python -m tests.benchmarks.rollouts
 
 soak: install ## Load, faults under it, many namespaces and many changes: half an hour, each counted
 	$(BIN)/python -m tests.load.faults 30
 	$(BIN)/python -m tests.load.namespaces 500
 	$(BIN)/python -m tests.load.changes 5000
-
-scenarios: install ## Rollouts in skipped time: pairs, freezes, lost metrics, hotfixes, one-way doors
-	$(BIN)/pytest tests/rollout/scenarios -o python_files='scenario_*.py' --durations 15
 
 up: install ## Start the embedded fleet
 	$(BIN)/controlplane up

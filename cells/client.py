@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
 from cells.visits.types import BeginVisit, EndVisit, VisitMoved
 from cells.workflow import CellWorkflow
-from controlplane.errors import not_found
+from controlplane.errors import ErrorType, no_capacity, not_found
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import cells_queue
 from controlplane.updates import delivered, forget_failed_start
@@ -35,10 +35,15 @@ class CellClient:
         return await delivered(lambda: self._register(cell, spec))
 
     async def reserve(self, cell: str, request: Reserve) -> None:
-        """Hold capacity; raise the cell's NoCapacity when it has none."""
+        """Hold capacity; raise NoCapacity when the cell has none, or nobody who gives it out."""
         handle = self.handle(cell)
-        with _refusals():
-            await delivered(lambda: handle.execute_update(CellWorkflow.reserve, request))
+        try:
+            with _refusals(), _a_cell(cell):
+                await delivered(lambda: handle.execute_update(CellWorkflow.reserve, request))
+        except ApplicationError as refusal:
+            if refusal.type != ErrorType.NOT_FOUND:
+                raise
+            raise no_capacity(f"{cell} has no entity that runs and could hold some") from None
 
     async def cordon(self, cell: str, *, reason: str, by: str) -> CellView:
         handle, request = self.handle(cell), CordonCell(reason, by)

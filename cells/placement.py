@@ -1,6 +1,6 @@
 """Which cell takes a namespace, and why not the others: filter, score, explain. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cells.types import SYNTHETIC_RING, Capacity, CellCondition, CellView
@@ -30,13 +30,23 @@ class Placement:
     """One per cell, best first, then those that are out, by id."""
 
 
-def place(region: str, demand: Capacity, cells: Sequence[CellView]) -> Placement:
+def place(
+    region: str,
+    demand: Capacity,
+    cells: Sequence[CellView],
+    *,
+    beside: Collection[str] = (),
+    only: str = "",
+) -> Placement:
     """Choose the fitting cell with the most headroom left on its tightest dimension.
 
-    The same cells in any order give the same decision; ties go to the smaller id.
+    `beside` are cells that have a replica already: neither they are chosen, nor what fails together
+    with them. With `only`, no other cell is. The same cells in any order give the same decision;
+    ties go to the smaller id.
     """
+    taken = {failure_domain(cell): cell.id for cell in cells if cell.id in beside}
     verdicts = sorted(
-        (_judge(region, demand, cell) for cell in cells),
+        (_judge(region, demand, cell, taken, only) for cell in cells),
         key=lambda v: (v.score is None, -(v.score or 0.0), v.cell),
     )
     chosen = next((v.cell for v in verdicts if v.fits), None)
@@ -62,8 +72,21 @@ def explain_refusal(placement: Placement) -> str:
     return f"no cell can take a namespace in {placement.region}: {reasons}"
 
 
-def _judge(region: str, demand: Capacity, cell: CellView) -> Verdict:
+def failure_domain(cell: CellView) -> str:
+    """Return the name of what fails together with the cell: at least itself."""
+    return cell.spec.failure_domain or cell.id
+
+
+def _judge(
+    region: str, demand: Capacity, cell: CellView, taken: Mapping[str, str], only: str
+) -> Verdict:
     obstacles = _obstacles(region, demand, cell)
+    if (other := taken.get(failure_domain(cell))) is not None:
+        obstacles.append(
+            "has a replica already" if other == cell.id else f"fails together with {other}"
+        )
+    if only and cell.id != only:
+        obstacles.append(f"is not {only}")
     if obstacles:
         return Verdict(cell.id, None, tuple(obstacles))
     score, tightest = _headroom(demand, cell)

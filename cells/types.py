@@ -68,6 +68,9 @@ class CellAddresses:
     """The gatekeeper's gRPC health service, which tells what it has loaded."""
     database: str
     """A libpq URL without password, `postgresql://role@host:port/database`."""
+    replication: dict[str, str] = field(default_factory=dict)
+    """Where other cells reach the Temporal service to pull from it, `host:port`, by their ids;
+    under "" for all that have no entry of their own. Empty: it has no replicas elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,12 @@ class CellSpec:
     server_version: str
     capacity: Capacity
     addresses: CellAddresses
+    failover_version: int = 0
+    """The initial failover version of its Temporal service: unique in the fleet, never reused, and
+    what others recognise it by. 0: not known, and so no replicas."""
+    failure_domain: str = ""
+    """What fails together with it; empty: nothing does. Two replicas of a namespace are never in
+    one."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,12 @@ class ObservedCell:
 class CellCondition(StrEnum):
     READY = "Ready"
     """Every part of the cell answers and its server has the version wanted."""
+    IN_SYNC = "InSync"
+    """Its server has the version that was brought to it, not another by somebody's hand."""
+
+
+DRIFTED = "Drifted"
+"""The reason of conditions that are false because somebody changed the cell by hand."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,8 @@ class CellState:
     """What the last visit left; None when it could not tell, or when there was none."""
     quarantine: Cordon | None = None
     """Why automation stays away, until somebody lifts it."""
+    said_at: datetime | None = None
+    """When it last said anything about itself."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +173,8 @@ class CellView:
     release: str = ""
     software: Software | None = None
     quarantine: Cordon | None = None
+    said_at: datetime | None = None
+    """When the entity said this, as it does every few minutes; None for what is older than that."""
 
     @property
     def free(self) -> Capacity:

@@ -10,6 +10,7 @@ from temporalio.workflow import ContinueAsNewVersioningBehavior
 
 from cells.activities import CellActivities, ObserveCell
 from cells.types import (
+    DRIFTED,
     NOTHING,
     Allocation,
     CellCondition,
@@ -36,6 +37,8 @@ PUBLISH_AFTER = timedelta(milliseconds=200)
 """Changes come in bursts: one publication says them all, and nobody's reservation waits for it."""
 PUBLISH_TIMEOUT = timedelta(seconds=5)
 PUBLISH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=5))
+SAY_AT_LEAST_EVERY = timedelta(minutes=2)
+"""Though nothing is new: what is not said any more is not taken for true (`cells.silence`)."""
 RESERVATION_LIFETIME = timedelta(minutes=15)
 """How long capacity is held for a namespace that is neither confirmed nor released: longer than a
 creation may take, so that only a hold whose owner is gone ever lapses."""
@@ -62,6 +65,8 @@ class CellWorkflow:
             if self._observation_is_due():
                 await self._observe()
             self._drop_lapsed_reservations()
+            if self._has_long_said_nothing():
+                self._touch()
             if self._state.revision != self._published_revision:
                 await workflow.sleep(PUBLISH_AFTER)
                 await self._publish()
@@ -216,6 +221,7 @@ class CellWorkflow:
             release=state.release,
             software=state.software,
             quarantine=state.quarantine,
+            said_at=state.said_at,
         )
 
     def _observation_is_due(self) -> bool:
@@ -243,18 +249,24 @@ class CellWorkflow:
             if observed != state.observed:
                 state.observed = observed
                 self._touch()
-            problems = list(observed.problems)
+            drift = ""
             # A visit changes the version; and what changed while we looked is looked at next.
             if state.visit is None and state.generation == generation:
-                problems += _version_problems(observed, spec)
-            if problems:
-                message = "; ".join(problems)
+                drift = self._report_drift(observed, spec, generation)
+            if observed.problems:
+                message = "; ".join([*observed.problems, *([drift] if drift else [])])
                 self._report(ConditionStatus.FALSE, "PartsFailing", generation, message)
+            elif drift:
+                self._report(ConditionStatus.FALSE, DRIFTED, generation, drift)
             else:
                 self._report(ConditionStatus.TRUE, "AllPartsAnswer", generation)
                 next_look = OBSERVE_EVERY
         self._observed_generation = generation
         self._next_observation = workflow.now() + next_look
+
+    def _has_long_said_nothing(self) -> bool:
+        said_at = self._state.said_at
+        return said_at is None or workflow.now() - said_at >= SAY_AT_LEAST_EVERY
 
     def _drop_lapsed_reservations(self) -> None:
         now = workflow.now()
@@ -296,14 +308,40 @@ class CellWorkflow:
 
     def _touch(self) -> None:
         self._state.revision += 1
+        self._state.said_at = workflow.now()
+
+    def _report_drift(self, observed: ObservedCell, spec: CellSpec, generation: int) -> str:
+        """Return how the server differs from what was brought to the cell, nothing if not at all;
+        a server that does not answer leaves open what it is."""
+        there = observed.server_version
+        if there is None:
+            return ""
+        if record.left_broken(self._state):
+            message = f"it runs server {there}; what its last visit left was not known"
+            self._report(
+                ConditionStatus.UNKNOWN, "LeftBroken", generation, message, CellCondition.IN_SYNC
+            )
+            return ""
+        drift = ""
+        if there != spec.server_version:
+            drift = f"it runs server {there}, and {spec.server_version} was brought to it"
+        status = ConditionStatus.FALSE if drift else ConditionStatus.TRUE
+        reason = DRIFTED if drift else "AsBrought"
+        self._report(status, reason, generation, drift, CellCondition.IN_SYNC)
+        return drift
 
     def _report(
-        self, status: ConditionStatus, reason: str, generation: int, message: str = ""
+        self,
+        status: ConditionStatus,
+        reason: str,
+        generation: int,
+        message: str = "",
+        about: CellCondition = CellCondition.READY,
     ) -> None:
         conditions = set_condition(
             self._state.conditions,
             Condition(
-                type=CellCondition.READY,
+                type=about,
                 status=status,
                 reason=reason,
                 observed_generation=generation,
@@ -314,13 +352,6 @@ class CellWorkflow:
         if conditions != self._state.conditions:
             self._state.conditions = conditions
             self._touch()
-
-
-def _version_problems(observed: ObservedCell, spec: CellSpec) -> list[str]:
-    version = observed.server_version
-    if version is None or version == spec.server_version:
-        return []
-    return [f"Temporal has version {version}, not {spec.server_version}"]
 
 
 def _has_lapsed(allocation: Allocation, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from cells.client import CellClient
 from cells.ingress.enforcement import Gatekeepers
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
+from cells.replication.operator_service import OperatorServiceLinks
 from cells.runtime.examiner import AddressExaminer
 from cells.runtime.observer import AddressObserver
 from cells.runtime.ports import CellRuntime
@@ -40,6 +41,8 @@ from provisioning.database import PostgresDatabases
 from provisioning.dns.rfc2136 import Rfc2136Dns
 from provisioning.ingress import GatekeeperIngress
 from provisioning.proof import EndpointProber
+from provisioning.replicas.activities import ReplicaActivities
+from provisioning.replicas.temporal import TemporalReplication
 from provisioning.temporal import TemporalRegistrar
 from rollout.activities import RolloutActivities
 from rollout.client import RolloutClient
@@ -61,6 +64,7 @@ class Activities:
     ledger: LedgerActivities
     rollouts: RolloutActivities
     provisioning: ProvisioningActivities
+    replicas: ReplicaActivities
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ async def adapters(
         dns = Rfc2136Dns(settings.zone, settings.dns_servers, secrets)
         databases, authority = PostgresDatabases(connections, secrets), FleetAuthority(secrets)
         registrar, cells = TemporalRegistrar(directory), CellClient(client)
+        fleet = StoredFleet(directory, cells)
+        links = OperatorServiceLinks(fleet)
         observer = AddressObserver(secrets)
         canary = CellCanary(settings.zone, databases, authority, registrar, ingress, secrets)
         examiner = AddressExaminer(observer, canary)
@@ -116,7 +122,7 @@ async def adapters(
             ),
             provisioning=ProvisioningActivities(
                 zone=settings.zone,
-                fleet=StoredFleet(directory, cells),
+                fleet=fleet,
                 databases=databases,
                 certificates=authority,
                 registrar=registrar,
@@ -127,6 +133,12 @@ async def adapters(
                 prober=EndpointProber(directory, secrets, dns.resolve),
                 projection=projections,
             ),
+            replicas=ReplicaActivities(
+                fleet=fleet,
+                links=links,
+                replication=TemporalReplication(directory, links),
+                ingress=ingress,
+            ),
         )
 
 
@@ -134,8 +146,10 @@ def _askers(
     settings: Settings, secrets: SecretStore, directory: Directory, examiner: AddressExaminer
 ) -> Mapping[GateKind, GateAsker]:
     """Return who asks which gates: those that query need a Prometheus."""
-    examined = ExaminedGate(directory, examiner)
-    askers: dict[GateKind, GateAsker] = {GateKind.HEALTH: examined, GateKind.CANARY: examined}
+    askers: dict[GateKind, GateAsker] = {
+        GateKind.HEALTH: ExaminedGate(directory, examiner.health),
+        GateKind.CANARY: ExaminedGate(directory, examiner.canaries),
+    }
     if settings.prometheus_url:
         metrics = Prometheus(
             settings.prometheus_url,

@@ -30,14 +30,20 @@ def ingress_name(cell: str, zone: str) -> str:
     return f"{cell}.cell.{zone}"
 
 
-def database_role(namespace: str) -> str:
-    """Return the PostgreSQL role that owns the namespace's rows in its cell's database."""
-    return f"ns:{namespace}"
+def database_role(namespace: str, replica: int = 0) -> str:
+    """Return the PostgreSQL role that owns the rows of one replica of the namespace in its cell's
+    database: several cells may share a server, and roles are the server's."""
+    return f"ns:{namespace}{f'~{replica}' if replica else ''}"
 
 
 def cell_workflow_id(cell: str) -> str:
     """Return the id of the workflow that is the cell's entity."""
     return f"cell/{cell}"
+
+
+def visit_workflow_id(visit: str) -> str:
+    """Return the id of the workflow of a visit to a cell."""
+    return f"visit/{visit}"
 
 
 def namespace_workflow_id(namespace: str) -> str:
@@ -48,3 +54,13 @@ def namespace_workflow_id(namespace: str) -> str:
 def rollout_workflow_id(rollout: str) -> str:
     """Return the id of the workflow that is the rollout's entity."""
     return f"rollout/{rollout}"
+
+
+def evacuation_workflow_id(cell: str) -> str:
+    """Return the id of the workflow that empties the cell, whenever one does."""
+    return f"evacuation/{cell}"
+
+
+def replica_change_workflow_id(namespace: str, change: str) -> str:
+    """Return the id of the workflow that carries out one change of the namespace's replicas."""
+    return f"replicas/{namespace}/{change}"

@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """Where the API listens, and as whom."""
+    """Where the API listens, and what it holds tenants to."""
 
     grpc_listen: str
     """Plaintext gRPC, `host:port`; keep it on loopback."""
@@ -61,14 +61,19 @@ class ApiSettings:
     """gRPC over TLS, `host:port`."""
     http_listen: str
     """The Fleet API, `host:port`."""
+    replica_cooldown: timedelta = timedelta(days=7)
+    """How long a namespace does not return to a region of which it removed its replica (Temporal
+    Cloud, "High Availability")."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "ApiSettings":
-        """Read `CONTROLPLANE_API_…` variables; a missing one raises ValueError naming it."""
+        """Read `CONTROLPLANE_API_…` variables and CONTROLPLANE_REPLICA_COOLDOWN, a number of days;
+        a missing one raises ValueError naming it."""
         return cls(
             grpc_listen=_required(env, "CONTROLPLANE_API_GRPC_LISTEN"),
             tls_listen=_required(env, "CONTROLPLANE_API_TLS_LISTEN"),
             http_listen=_required(env, "CONTROLPLANE_API_HTTP_LISTEN"),
+            replica_cooldown=_days(env, "CONTROLPLANE_REPLICA_COOLDOWN", 7),
         )
 
 
@@ -89,3 +94,10 @@ def _seconds(env: Mapping[str, str], name: str, default: int) -> timedelta:
     if not text.isdecimal() or not 1 <= int(text) <= 3600:
         raise ValueError(f"{name} is {text!r}: write a whole number of seconds, 1 to 3600")
     return timedelta(seconds=int(text))
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> timedelta:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or int(text) > 3650:
+        raise ValueError(f"{name} is {text!r}: write a whole number of days, 0 to 3650")
+    return timedelta(days=int(text))

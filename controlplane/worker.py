@@ -27,6 +27,7 @@ from controlplane.heartbeats import Heartbeats
 from controlplane.payloads import data_converter
 from controlplane.queues import cells_queue, fleet_queue, namespaces_queue
 from controlplane.settings import Settings
+from provisioning.replicas.workflow import ReplicaChangeWorkflow
 from provisioning.workflow import NamespaceWorkflow
 from rollout.workflow import RolloutWorkflow
 
@@ -62,7 +63,7 @@ def build_workers(
     """
     runner = workflow_runner or UnsandboxedWorkflowRunner()
     cells, visits, provisioning = activities.cells, activities.visits, activities.provisioning
-    rollouts = activities.rollouts
+    rollouts, replicas = activities.rollouts, activities.replicas
     of_the_fleet: Sequence[Activity] = [
         rollouts.take_inventory,
         rollouts.gather_evidence,
@@ -101,13 +102,30 @@ def build_workers(
         provisioning.prove,
         provisioning.observe_namespace,
         provisioning.publish_namespace,
+        replicas.choose_replica_cell,
+        replicas.check_failover_target,
+        replicas.join_cells,
+        replicas.extend_namespace,
+        replicas.copy_executions,
+        replicas.compare_replicas,
+        replicas.hand_over,
+        replicas.force_failover,
+        replicas.settle_replication,
+        replicas.await_active,
+        replicas.withdraw_replica,
+        replicas.route_requests,
+        replicas.observe_replication,
     ]
     deployment = _deployment(build_id) if build_id else None
     in_regions = (
         queue
         for region in regions
         for queue in (
-            (namespaces_queue(region), [NamespaceWorkflow], of_namespaces),
+            (
+                namespaces_queue(region),
+                [NamespaceWorkflow, ReplicaChangeWorkflow],
+                of_namespaces,
+            ),
             (cells_queue(region), [CellWorkflow, CellVisitWorkflow], of_cells),
         )
     )

@@ -90,6 +90,8 @@ class Prove:
     target: Incarnation
     certificate_fingerprint: str
     api_keys: bool
+    at_its_own_ingress: bool = False
+    """Whether the cell's own ingress is proven, rather than wherever the endpoint's name leads."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,11 @@ class ProvisioningActivities:
     async def prove(self, request: Prove) -> None:
         target = request.target
         await self.prober.prove(
-            target, self._server_name(target), request.certificate_fingerprint, request.api_keys
+            target,
+            self._server_name(target),
+            request.certificate_fingerprint,
+            request.api_keys,
+            target.cell if request.at_its_own_ingress else "",
         )
 
     @activity.defn

@@ -52,8 +52,9 @@ async def confirm(state: NamespaceState, target: Incarnation) -> None:
     """Keep the capacity held in the cell chosen, and none in cells asked before it."""
     reserve = Reserve(state.id, state.uid, DEMAND)
     await _signal_cell(target.cell, CellWorkflow.confirm, reserve)
-    await _release(state, (cell for cell in state.asked_cells if cell != target.cell))
-    state.asked_cells = [target.cell]
+    kept = [target.cell, *sorted(state.passive)]
+    await _release(state, (cell for cell in state.asked_cells if cell not in kept))
+    state.asked_cells = kept
 
 
 async def release(state: NamespaceState) -> None:

@@ -22,10 +22,14 @@ from controlplane.queues import namespaces_queue
 from controlplane.updates import delivered, forget_failed_start
 from provisioning.requests import Change
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceState,
     NamespaceView,
     RenameSearchAttribute,
@@ -80,6 +84,18 @@ class NamespaceClient:
 
     async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView:
         return await self._ask(namespace, NamespaceWorkflow.inspect, request)
+
+    async def fail_over(self, namespace: str, request: FailOver) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.fail_over, request)
+
+    async def migrate(self, namespace: str, request: MigrateNamespace) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.migrate, request)
+
+    async def confirm_migration(self, namespace: str, request: ConfirmMigration) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.confirm_migration, request)
+
+    async def abort_change(self, namespace: str, request: AbortReplicaChange) -> NamespaceView:
+        return await self._ask(namespace, NamespaceWorkflow.abort_change, request)
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         return await self._ask(namespace, NamespaceWorkflow.delete, request)

@@ -77,14 +77,14 @@ class PostgresDatabases:
             return _facts(target, record)
 
     async def remove(self, target: Incarnation) -> None:
-        roles = TenantRoles.of(target.namespace)
+        roles = _roles(target)
         async with self._alone_with(target) as connection:
             record = await database_records.read(connection, target)
-            if record is not None and record.uid != target.uid:
+            if record is not None and record.uid != target.record_uid:
                 return
             # First, while the record still keeps others off: without it, the credential may
             # already be that of a namespace recreated under the same name.
-            await self._secrets.delete(namespace_database(target.namespace))
+            await self._secrets.delete(_secret(target))
             if record is not None:
                 with _administering(target):
                     await database_roles.shut_out(connection, roles)
@@ -97,9 +97,9 @@ class PostgresDatabases:
     async def observe(self, target: Incarnation) -> DatabaseFacts | None:
         async with self._connections.to(target.cell) as connection:
             record = await database_records.read(connection, target)
-            if record is None or record.uid != target.uid:
+            if record is None or record.uid != target.record_uid:
                 return None
-            roles = TenantRoles.of(target.namespace)
+            roles = _roles(target)
             flaws = _record_flaws(record, roles)
             flaws += map(str, await database_roles.flaws(connection, roles))
             if not flaws:
@@ -126,11 +126,11 @@ class PostgresDatabases:
     async def _create(
         self, connection: AsyncConnection, target: Incarnation, server_name: str
     ) -> Record:
-        roles = TenantRoles.of(target.namespace)
+        roles = _roles(target)
         credential = Credential.new(roles.logins[0])
         # Before the role gets it: when we die in between, nobody has used it yet and the next
         # call writes another.
-        await self._secrets.put(namespace_database(target.namespace), credential.to_json())
+        await self._secrets.put(_secret(target), credential.to_json())
         with _administering(target):
             async with connection.transaction():
                 record = await database_records.insert(
@@ -149,7 +149,7 @@ class PostgresDatabases:
         server_name: str,
     ) -> Record:
         """Make everything what it should be. A credential that is in use stays the same."""
-        roles = TenantRoles.of(target.namespace)
+        roles = _roles(target)
         flaws = await database_roles.flaws(connection, roles)
         if flaws:
             with _administering(target):
@@ -174,24 +174,24 @@ class PostgresDatabases:
         self, connection: AsyncConnection, target: Incarnation, login: str
     ) -> Record:
         """Make the other login the current one, with a new password."""
-        following = TenantRoles.of(target.namespace).following(login)
+        following = _roles(target).following(login)
         credential = await self._credential(target)
         # It is the following one already when an earlier call died right after switching.
         # Clients use it by now: it must not change again.
         if credential is None or credential.username != following:
             credential = Credential.new(following)
             await database_roles.let_in(connection, credential.username, credential.password)
-            await self._secrets.put(namespace_database(target.namespace), credential.to_json())
+            await self._secrets.put(_secret(target), credential.to_json())
         return await database_records.switch(connection, target, following)
 
     async def _credential(self, target: Incarnation) -> Credential | None:
         """Return the current credential; None also for what is none, or somebody else's."""
-        value = await self._secrets.get(namespace_database(target.namespace))
+        value = await self._secrets.get(_secret(target))
         try:
             credential = None if value is None else Credential.from_json(value)
         except (ValueError, KeyError, TypeError):
             return None
-        logins = TenantRoles.of(target.namespace).logins
+        logins = _roles(target).logins
         return credential if credential is not None and credential.username in logins else None
 
     async def _credential_flaws(
@@ -200,7 +200,7 @@ class PostgresDatabases:
         """Return why nobody gets in as the record's login with the stored credential."""
         credential = await self._credential(target)
         if credential is None:
-            return [f"the secret store has no credential {namespace_database(target.namespace)}"]
+            return [f"the secret store has no credential {_secret(target)}"]
         if credential.username != record.login:
             return [
                 f"the credential in the secret store is for {credential.username}, the record's "
@@ -215,10 +215,19 @@ class PostgresDatabases:
         return []
 
 
+def _roles(target: Incarnation) -> TenantRoles:
+    return TenantRoles.of(target.namespace, target.replica)
+
+
+def _secret(target: Incarnation) -> str:
+    """Return where the credential is kept."""
+    return namespace_database(target.namespace, target.replica)
+
+
 def _facts(target: Incarnation, record: Record, flaw: str = "") -> DatabaseFacts:
     return DatabaseFacts(
         role=record.role,
-        credential=namespace_database(target.namespace),
+        credential=_secret(target),
         login=record.login,
         rotated_at=record.rotated_at,
         flaw=flaw,
@@ -241,7 +250,7 @@ def _administering(target: Incarnation) -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.DependentObjectsStillExist) as e:
-        names = ", ".join(TenantRoles.of(target.namespace).all)
+        names = ", ".join(_roles(target).all)
         raise rejected(
             f"a role of namespace {target.namespace} in cell {target.cell} is not the cell's own "
             f"any more: {e.diag.message_primary}"

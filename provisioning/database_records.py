@@ -74,29 +74,30 @@ async def switch(connection: AsyncConnection, target: Incarnation, login: str) -
 async def remove(connection: AsyncConnection, target: Incarnation) -> None:
     """Remove the record, if there is one, and note that the incarnation is gone for good."""
     await connection.execute(
-        "DELETE FROM namespaces WHERE namespace = %s AND uid = %s", (target.namespace, target.uid)
+        "DELETE FROM namespaces WHERE namespace = %s AND uid = %s",
+        (target.namespace, target.record_uid),
     )
     await connection.execute("DELETE FROM removed WHERE removed_at < now() - %s", (_REMOVALS_KEPT,))
     await connection.execute(
         "INSERT INTO removed (uid) VALUES (%s) ON CONFLICT (uid) DO UPDATE SET removed_at = now()",
-        (target.uid,),
+        (target.record_uid,),
     )
 
 
 def refuse_another(target: Incarnation, record: Record) -> None:
-    if record.uid != target.uid:
+    if record.uid != target.record_uid:
         raise rejected(
             f"cell {target.cell} has a record of namespace {target.namespace} with uid "
-            f"{record.uid}, not {target.uid}: delete that namespace first"
+            f"{record.uid}, not {target.record_uid}: delete that namespace first"
         )
 
 
 async def refuse_removed(connection: AsyncConnection, target: Incarnation) -> None:
     """A call that was under way when the record was removed must not bring it back."""
-    rows = await connection.execute("SELECT FROM removed WHERE uid = %s", (target.uid,))
+    rows = await connection.execute("SELECT FROM removed WHERE uid = %s", (target.record_uid,))
     if await rows.fetchone() is not None:
         raise rejected(
-            f"namespace {target.namespace} with uid {target.uid} was removed from cell "
+            f"namespace {target.namespace} with uid {target.record_uid} was removed from cell "
             f"{target.cell}: create it again, which gives it another uid"
         )
 
@@ -108,7 +109,9 @@ async def _write(
     values: dict[str, str],
 ) -> Record:
     cursor = connection.cursor(row_factory=class_row(Record))
-    await cursor.execute(statement, {"namespace": target.namespace, "uid": target.uid, **values})
+    await cursor.execute(
+        statement, {"namespace": target.namespace, "uid": target.record_uid, **values}
+    )
     written = await cursor.fetchone()
     if written is None:
         raise LookupError("the namespace's record was removed by hand while it was worked on")

@@ -50,13 +50,13 @@ FROM pg_roles role WHERE role.rolname = ANY(%s)
 
 @dataclass(frozen=True)
 class TenantRoles:
-    """How the roles of one namespace are called."""
+    """How the roles of one replica of a namespace are called."""
 
     group: str
 
     @classmethod
-    def of(cls, namespace: str) -> "TenantRoles":
-        return cls(database_role(namespace))
+    def of(cls, namespace: str, replica: int = 0) -> "TenantRoles":
+        return cls(database_role(namespace, replica))
 
     @property
     def logins(self) -> tuple[str, str]:

@@ -148,6 +148,12 @@ class Journal:
         message = "; ".join(str(failure) for failure in failures)
         self._report(NamespaceCondition.READY, ConditionStatus.FALSE, "StepFailed", now, message)
 
+    def report_replicated(
+        self, status: ConditionStatus, reason: str, now: datetime, message: str
+    ) -> None:
+        """Note whether every replica was found to have what the active one has."""
+        self._report(NamespaceCondition.REPLICATED, status, reason, now, message)
+
     def report_validity(self, found: Sequence[Validity], now: datetime) -> None:
         for validity in found:
             self._report(
@@ -201,6 +207,10 @@ class Journal:
             tags=state.tags,
             inspection=state.inspection,
             decisions=tuple(state.decisions),
+            passive=state.passive,
+            change=state.change,
+            failovers=tuple(state.failovers),
+            left_regions=state.left_regions,
         )
 
     def _report(

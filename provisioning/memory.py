@@ -31,7 +31,11 @@ CERTIFICATE_LIFE = timedelta(days=90)
 
 @dataclass
 class MemoryWorld:
-    """What exists, by namespace. `faults` are raised by the next calls of a step, first to last."""
+    """What exists, by namespace, or by replica where it is another than the namespace's first.
+
+    `faults` are raised by the next calls of a step, first to last. What is in a lost cell is kept,
+    and does not answer.
+    """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     known_cells: list[CellView] = field(default_factory=list)
@@ -59,17 +63,26 @@ class MemoryWorld:
     faults: dict[Step, list[Exception]] = field(default_factory=dict)
     undo_faults: dict[Step, list[Exception]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    lost_cells: set[str] = field(default_factory=set)
+    routes: dict[str, str] = field(default_factory=dict)
+    """Where requests that reach a replica's ingress are passed on to."""
 
-    def begin(self, step: Step, namespace: str) -> None:
+    def begin(self, step: Step, namespace: str, cell: str = "") -> None:
         self.taken.append((step, namespace))
+        self.reach(cell)
         if self.faults.get(step):
             raise self.faults[step].pop(0)
+
+    def reach(self, cell: str) -> None:
+        if cell in self.lost_cells:
+            raise ConnectionError(f"cell {cell} does not answer")
 
     def begin_undo(self, step: Step) -> None:
         if self.undo_faults.get(step):
             raise self.undo_faults[step].pop(0)
 
     def is_empty_of(self, namespace: str) -> bool:
+        of_cells: tuple[dict[str, object], ...] = (self.records, self.admitted, self.routes)  # type: ignore[assignment]
         parts = (
             self.records,
             self.issued,
@@ -80,6 +93,7 @@ class MemoryWorld:
         )
         return not (
             any(namespace in part for part in parts)
+            or any(key.startswith(f"{namespace}@") for part in of_cells for key in part)
             or any(name.startswith(f"{namespace}.") for name in self.published)
         )
 
@@ -103,36 +117,38 @@ class MemoryDatabases:
     world: MemoryWorld
 
     async def prepare(self, target: Incarnation, server_name: str) -> DatabaseFacts:
-        self.world.begin(Step.WRITE_DATABASE, target.namespace)
-        if target.uid in self.world.removed_records:
+        self.world.begin(Step.WRITE_DATABASE, target.namespace, target.cell)
+        if target.record_uid in self.world.removed_records:
             raise rejected(f"the record of {server_name} was removed")
         uid, facts = self.world.records.get(
-            target.namespace, (target.uid, self._facts(target, "a"))
+            replica_key(target), (target.record_uid, self._facts(target, "a"))
         )
-        if uid != target.uid:
+        if uid != target.record_uid:
             raise rejected(f"{server_name} has a record of another namespace, {uid}")
         facts = replace(facts, flaw="")
-        self.world.records[target.namespace] = (uid, facts)
+        self.world.records[replica_key(target)] = (uid, facts)
         return facts
 
     async def rotate(self, target: Incarnation, replaces: datetime) -> DatabaseFacts:
-        self.world.begin(Step.WRITE_DATABASE, target.namespace)
-        _, facts = self.world.records[target.namespace]
+        self.world.begin(Step.WRITE_DATABASE, target.namespace, target.cell)
+        _, facts = self.world.records[replica_key(target)]
         if facts.rotated_at == replaces:
             slot = "b" if facts.login.endswith(":a") else "a"
             facts = self._facts(target, slot)
-            self.world.records[target.namespace] = (target.uid, facts)
+            self.world.records[replica_key(target)] = (target.record_uid, facts)
         return facts
 
     async def remove(self, target: Incarnation) -> None:
         self.world.begin_undo(Step.WRITE_DATABASE)
-        self.world.removed_records.add(target.uid)
-        if self.world.records.get(target.namespace, ("",))[0] == target.uid:
-            del self.world.records[target.namespace]
+        self.world.reach(target.cell)
+        self.world.removed_records.add(target.record_uid)
+        if self.world.records.get(replica_key(target), ("",))[0] == target.record_uid:
+            del self.world.records[replica_key(target)]
 
     async def observe(self, target: Incarnation) -> DatabaseFacts | None:
-        uid, facts = self.world.records.get(target.namespace, ("", None))
-        return facts if uid == target.uid else None
+        self.world.reach(target.cell)
+        uid, facts = self.world.records.get(replica_key(target), ("", None))
+        return facts if uid == target.record_uid else None
 
     def _facts(self, target: Incarnation, slot: str) -> DatabaseFacts:
         role = database_role(target.namespace)
@@ -224,7 +240,7 @@ class MemoryRegistrar:
         retention: timedelta,
         search_attributes: dict[str, SearchAttributeType],
     ) -> RegistrationFacts:
-        self.world.begin(Step.REGISTER, target.namespace)
+        self.world.begin(Step.REGISTER, target.namespace, target.cell)
         present = await self.observe(target)
         attributes = dict(present.search_attributes) if present is not None else {}
         fields = dict(present.fields) if present is not None else {}
@@ -238,7 +254,7 @@ class MemoryRegistrar:
         return facts
 
     async def rename(self, target: Incarnation, field: str, old: str, new: str) -> None:
-        self.world.begin(Step.REGISTER, target.namespace)
+        self.world.begin(Step.REGISTER, target.namespace, target.cell)
         present = await self.observe(target)
         if present is None:
             raise rejected(f"namespace {target.namespace} is not registered")
@@ -254,10 +270,12 @@ class MemoryRegistrar:
 
     async def deregister(self, target: Incarnation) -> None:
         self.world.begin_undo(Step.REGISTER)
+        self.world.reach(target.cell)
         if await self.observe(target) is not None:
             del self.world.registered[target.namespace]
 
     async def observe(self, target: Incarnation) -> RegistrationFacts | None:
+        self.world.reach(target.cell)
         present = self.world.registered.get(target.namespace)
         if present is None or present.namespace_uuid != _digest(target.uid):
             return None
@@ -271,27 +289,40 @@ class MemoryIngress:
     async def admit(
         self, target: Incarnation, server_name: str, rules: AdmissionRules
     ) -> AdmissionFacts:
-        self.world.begin(Step.ADMIT, target.namespace)
+        self.world.begin(Step.ADMIT, target.namespace, target.cell)
         _, issued = self.world.issued[target.namespace]
+        key = replica_key(target)
+        if key != target.namespace and key not in self.world.records:
+            raise rejected(f"cell {target.cell} has no record of namespace {target.namespace}")
         record = IngressRecord(
             namespace=target.namespace,
-            uid=target.uid,
+            uid=target.record_uid,
             server_name=server_name,
             admitted=True,
-            rules=rules,
+            rules=replace(rules, active_cell=self.world.routes.get(key, "")),
             certificate_chain=issued.fingerprint,
             sealed_key=b"",
         )
         facts = AdmissionFacts(record.digest, parts=record.parts)
-        self.world.admitted[target.namespace] = facts
+        self.world.admitted[key] = facts
         return facts
 
     async def dismiss(self, target: Incarnation) -> None:
         self.world.begin_undo(Step.ADMIT)
-        self.world.admitted.pop(target.namespace, None)
+        self.world.reach(target.cell)
+        self.world.admitted.pop(replica_key(target), None)
+        self.world.routes.pop(replica_key(target), None)
+
+    async def route(self, target: Incarnation, active_cell: str) -> None:
+        self.world.reach(target.cell)
+        if active_cell:
+            self.world.routes[replica_key(target)] = active_cell
+        else:
+            self.world.routes.pop(replica_key(target), None)
 
     async def observe(self, target: Incarnation) -> AdmissionFacts | None:
-        return self.world.admitted.get(target.namespace)
+        self.world.reach(target.cell)
+        return self.world.admitted.get(replica_key(target))
 
 
 @dataclass(frozen=True)
@@ -321,15 +352,20 @@ class MemoryProber:
     world: MemoryWorld
 
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
+        self,
+        target: Incarnation,
+        server_name: str,
+        certificate_fingerprint: str,
+        api_keys: bool,
+        at: str = "",
     ) -> None:
-        world = self.world
-        world.begin(Step.PROVE, target.namespace)
-        assert server_name in world.published, "nobody is shown the way"
-        assert target.namespace in world.admitted, "nobody is let in"
+        world, key = self.world, replica_key(target)
+        world.begin(Step.PROVE, target.namespace, target.cell)
+        assert at or server_name in world.published, "nobody is shown the way"
+        assert key in world.admitted, "nobody is let in"
         assert target.namespace in world.registered, "there is nothing behind the ingress"
         assert world.issued[target.namespace][1].fingerprint == certificate_fingerprint
-        let_in = world.admitted[target.namespace].parts.get("api_keys")
+        let_in = world.admitted[key].parts.get("api_keys")
         assert let_in == ("on" if api_keys else "off"), "API keys are not treated as asked for"
 
 
@@ -368,6 +404,11 @@ class MemoryNamespaceProjection:
         known = self.world.views.get(view.id)
         if known is None or known.revision < view.revision:
             self.world.views[view.id] = view
+
+
+def replica_key(target: Incarnation) -> str:
+    """Return the name of what exists of a replica."""
+    return f"{target.namespace}@{target.cell}" if target.replica else target.namespace
 
 
 def _free_field(kind: SearchAttributeType, fields: dict[str, str]) -> str:

@@ -38,12 +38,15 @@ NEEDS: dict[Step, tuple[Step, ...]] = {
     Step.ADMIT: (Step.WRITE_DATABASE, Step.ISSUE_CERTIFICATE, Step.REGISTER),
     # and nobody is shown the way before somebody would be let in.
     Step.PUBLISH_DNS: (Step.ADMIT,),
-    Step.PROVE: (Step.PUBLISH_DNS,),
+    Step.PROVE: (Step.ADMIT, Step.PUBLISH_DNS),
 }
 """What must be in place before a step is taken, and is undone only after it."""
 
 TRACELESS = (Step.PROVE,)
 """Steps that leave nothing in the world, and so nothing to undo."""
+
+
+_LATER_RULES = {"forward_polls": True}
 
 
 @dataclass(frozen=True)
@@ -143,14 +146,24 @@ def admission_rules(wanted: Wanted, observed: ObservedNamespace) -> AdmissionRul
         api_keys=spec.api_keys,
         revoked_serials=policy.revoked_serials,
         requests_per_second=policy.requests_per_second,
+        forward_polls=spec.forward_polls,
     )
 
 
 def admission_basis(wanted: Wanted, observed: ObservedNamespace) -> str:
     """Return a fingerprint of what the ingress is asked to enforce, certificate included."""
     assert observed.certificate is not None, "admission comes after the certificate"
-    rules = admission_rules(wanted, observed)
-    return _fingerprint([observed.certificate.fingerprint, asdict(rules)])
+    rules = asdict(admission_rules(wanted, observed))
+    # An admission leaves it as it is.
+    del rules["active_cell"]
+    # What came to the rules later counts once somebody asks for it: what was admitted before by the
+    # rules of its day is admitted rightly.
+    asked = {
+        rule: value
+        for rule, value in rules.items()
+        if rule not in _LATER_RULES or value != _LATER_RULES[rule]
+    }
+    return _fingerprint([observed.certificate.fingerprint, asked])
 
 
 def renamed(spec: NamespaceSpec, old: str, new: str) -> NamespaceSpec:

@@ -31,6 +31,14 @@ class Incarnation:
     namespace: str
     uid: str
     cell: str
+    replica: int = 0
+    """Of all replicas the namespace ever had; 0 for the first. One that comes back to a cell is not
+    the one that was removed there."""
+
+    @property
+    def record_uid(self) -> str:
+        """Names this replica in its cell's database."""
+        return f"{self.uid}.{self.replica}" if self.replica else self.uid
 
 
 class Fleet(Protocol):
@@ -142,11 +150,20 @@ class Ingress(Protocol):
         server_name: str,
         rules: AdmissionRules,
     ) -> AdmissionFacts:
-        """Open the endpoint, and return once the gatekeeper enforces exactly this."""
+        """Open the endpoint, and return once the gatekeeper enforces exactly this.
+
+        Where requests go stays as it is, whatever the rules say: that is for `route` alone, which a
+        failover calls while others change the rules.
+        """
         ...
 
     async def dismiss(self, target: Incarnation) -> None:
         """Close the endpoint, and return once the gatekeeper refuses everyone."""
+        ...
+
+    async def route(self, target: Incarnation, active_cell: str) -> None:
+        """Pass requests on to `active_cell`, or answer them here if it is empty; return once the
+        gatekeeper does, if anybody is admitted. Nothing else of the record changes."""
         ...
 
     async def observe(self, target: Incarnation) -> AdmissionFacts | None: ...
@@ -173,9 +190,15 @@ class Dns(Protocol):
 
 class Prober(Protocol):
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
+        self,
+        target: Incarnation,
+        server_name: str,
+        certificate_fingerprint: str,
+        api_keys: bool,
+        at: str = "",
     ) -> None:
-        """Raise unless the endpoint does what it should, seen from outside.
+        """Raise unless the endpoint does what it should, seen from outside: where its name leads,
+        or at the ingress of the cell `at`.
 
         The TLS handshake shows the right certificate; a client without a certificate and one with
         a foreign certificate are refused, where `api_keys` get in each of their requests; a canary

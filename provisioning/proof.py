@@ -1,6 +1,7 @@
 """The proof that an endpoint does what it should, from where its clients are."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import cache
@@ -38,9 +39,18 @@ class EndpointProber:
         self._resolve = resolve
 
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
+        self,
+        target: Incarnation,
+        server_name: str,
+        certificate_fingerprint: str,
+        api_keys: bool,
+        at: str = "",
     ) -> None:
-        endpoint = await self._locate(target, server_name)
+        endpoint = await (
+            self._ingress(at, server_name) if at else self._named(target, server_name)
+        )
+        # Canaries of one name replace each other, and several ingresses may be proven at once.
+        canary = f"{target.uid}-{at}" if at else target.uid
         roots = (await self._authority(FLEET_CA)).certificate_pem
         prober = issue_client(
             await self._authority(PROBER_CA),
@@ -53,7 +63,7 @@ class EndpointProber:
             "its certificate": _shows(endpoint, roots, prober, certificate_fingerprint),
             "a client without a certificate": turned_away(endpoint, roots, None),
             "a client with a foreign certificate": turned_away(endpoint, roots, _foreign()),
-            "a canary workflow": fly_canary(endpoint, target.namespace, target.uid, roots, prober),
+            "a canary workflow": fly_canary(endpoint, target.namespace, canary, roots, prober),
         }
         outcomes = await asyncio.gather(*checks.values(), return_exceptions=True)
         failures = [
@@ -64,10 +74,19 @@ class EndpointProber:
         if failures:
             raise ProofFailed(f"{endpoint} fails with {'; with '.join(failures)}")
 
-    async def _locate(self, target: Incarnation, server_name: str) -> Endpoint:
+    async def _named(self, target: Incarnation, server_name: str) -> Endpoint:
+        """Return where the endpoint's name leads."""
         ip = await self._resolve(server_name)
         ingress = (await self._directory.locate(target.cell)).ingress
         return Endpoint(ip, int(ingress.rpartition(":")[2]), server_name)
+
+    async def _ingress(self, cell: str, server_name: str) -> Endpoint:
+        """Return the endpoint at the ingress of one cell, wherever its name leads."""
+        host, _, port = (await self._directory.locate(cell)).ingress.rpartition(":")
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM
+        )
+        return Endpoint(str(found[0][4][0]), int(port), server_name)
 
     async def _authority(self, name: str) -> CertificateAndKey:
         pem = await self._secrets.get(name)

@@ -17,11 +17,17 @@ from controlplane.errors import (
 )
 from provisioning.journal import Journal, is_open
 from provisioning.plan import renamed
+from provisioning.replicas import requests as replica_requests
+from provisioning.replicas.requests import ReplicaRequest
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceLife,
     NamespaceSpec,
     NamespaceState,
@@ -50,6 +56,7 @@ Change = (
     | RevokeCertificate
     | IssueClientCertificate
     | InspectNamespace
+    | ReplicaRequest
 )
 
 
@@ -78,6 +85,8 @@ def record_create(state: NamespaceState, request: CreateNamespace, uid: str, now
     # Above every revision of an earlier namespace of this name, whatever became of it.
     state.revision = int(now.timestamp() * 1000)
     Journal(state).open(request.operation, OperationKind.CREATE, now)
+    if len(request.spec.regions) > 1:
+        state.replica_operations = [request.operation]
 
 
 def check_change(state: NamespaceState, request: Change) -> None:
@@ -101,6 +110,7 @@ def check_change(state: NamespaceState, request: Change) -> None:
         case UpdateNamespace(resource_version=version, spec=wanted):
             _check_version(state, version)
             _check_replacement(spec, wanted)
+            replica_requests.check_regions(state, spec, wanted)
         case RenameSearchAttribute(resource_version=version, old=old, new=new):
             _check_version(state, version)
             _check_rename(state, spec, old, new)
@@ -117,6 +127,8 @@ def check_change(state: NamespaceState, request: Change) -> None:
                     f"namespace {state.id} has no managed CA: its clients' certificates are "
                     "issued by whoever owns the CA bundle it was given"
                 )
+        case FailOver() | MigrateNamespace() | ConfirmMigration() | AbortReplicaChange():
+            replica_requests.check(state, request)
         case UpdateTags() | InspectNamespace():
             pass
 
@@ -130,8 +142,10 @@ def record_change(state: NamespaceState, request: Change, now: datetime) -> None
     if not isinstance(request, UpdateNamespace):
         state.quiet_changes += 1
     match request:
-        case UpdateNamespace(spec=wanted):
-            kind, state.spec = OperationKind.UPDATE, wanted
+        case UpdateNamespace(spec=wanted, kind=asked_by):
+            kind, state.spec = asked_by, wanted
+            if wanted.regions != spec.regions:
+                state.replica_operations = [*state.replica_operations, request.operation]
         case RenameSearchAttribute(old=old, new=new):
             kind, state.spec = OperationKind.RENAME, renamed(spec, old, new)
             state.renames = [*state.renames, Rename(request.operation, old, new)]
@@ -153,6 +167,9 @@ def record_change(state: NamespaceState, request: Change, now: datetime) -> None
             state.signing_requests = [*state.signing_requests, asked]
         case InspectNamespace():
             kind = OperationKind.INSPECT
+        case FailOver() | MigrateNamespace() | ConfirmMigration() | AbortReplicaChange():
+            replica_requests.record(state, request, now)
+            return
     if kind not in (OperationKind.ISSUE, OperationKind.INSPECT):
         state.modified_at = now
         state.life = NamespaceLife.UPDATING
@@ -200,11 +217,6 @@ def _check_version(state: NamespaceState, version: str) -> None:
 def _check_replacement(spec: NamespaceSpec, wanted: NamespaceSpec) -> None:
     if wanted == spec:
         raise invalid_argument("nothing to change: the namespace is as the spec says")
-    if wanted.region != spec.region:
-        raise invalid_argument(
-            f"the namespace is in region {spec.region}, which an update does not change to "
-            f"{wanted.region}: add and remove regions instead"
-        )
     for name, kind in spec.search_attributes.items():
         changed = wanted.search_attributes.get(name)
         if changed is None:

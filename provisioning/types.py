@@ -45,6 +45,18 @@ class NamespaceSpec:
     """Whether a CA that we keep for the namespace signs its clients' certificates."""
     api_keys: bool = False
     """Whether requests with an API key get in, beside or instead of client certificates."""
+    replicas: tuple[str, ...] = ()
+    """The regions of all replicas, that of the preferred primary first, which is `region`. A region
+    may occur twice. Empty: there is one replica."""
+    managed_failover: bool = True
+    """Whether the namespace is failed over without being asked when its cell is lost."""
+    forward_polls: bool = True
+    """Whether a worker that polls where the namespace is passive gets tasks from where it is
+    active."""
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return self.replicas or (self.region,)
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,142 @@ class ObservedNamespace:
     proof: ProofFacts | None = None
 
 
+@dataclass(frozen=True)
+class PassiveReplica:
+    """What exists of a namespace in a cell where it is not active. It serves all the same: its
+    ingress passes requests on to the active one."""
+
+    region: str
+    placement: Placement
+    number: int
+    """Of all replicas the namespace ever had; that of the first is 0."""
+    since: datetime
+    database: DatabaseFacts | None = None
+    admission: AdmissionFacts | None = None
+    proof: ProofFacts | None = None
+    routed_to: str = ""
+    """The cell to which its ingress passes requests on; empty when that is not known."""
+
+
+class ReplicaChangeKind(StrEnum):
+    """What is done to the replicas of a namespace, one thing at a time."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    FAILOVER = "failover"
+    MIGRATE = "migrate"
+
+
+class FailoverMode(StrEnum):
+    GRACEFUL = "graceful"
+    """Nothing is lost, or nothing is done."""
+    FORCED = "forced"
+    """At once: what had not been replicated is lost, or merged when its cell comes back."""
+    GRACEFUL_THEN_FORCED = "graceful-then-forced"
+    """Graceful for a while, then forced."""
+
+
+class FailoverCause(StrEnum):
+    MANUAL = "manual"
+    AUTOMATIC = "automatic"
+    FAILBACK = "failback"
+    """What was failed over automatically returns."""
+    EVACUATION = "evacuation"
+    DRILL = "drill"
+
+
+@dataclass(frozen=True)
+class Failover:
+    """A failover that took place."""
+
+    at: datetime
+    source: str
+    target: str
+    cause: FailoverCause
+    forced: bool
+    reason: str = ""
+    took: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class ReplicaProgress:
+    """How far a change of replicas is."""
+
+    phase: str
+    """Such as `copy`: the names of `provisioning.replicas.types.Phase`."""
+    message: str = ""
+    done: int = 0
+    of: int = 0
+    """Workflow executions; 0 when nothing is counted."""
+    waits_for: str = ""
+    """What a person has to do for it to go on; empty when nothing."""
+
+
+@dataclass(frozen=True)
+class ReplicaChange:
+    """What is being done to a namespace's replicas, by a workflow of its own."""
+
+    id: str
+    kind: ReplicaChangeKind
+    operation: str
+    """The operation it is done for; empty when nobody asked for it."""
+    source: str
+    """The cell that is left, by a failover, a removal or a migration; else empty."""
+    target: str
+    """The cell that is added or becomes active; empty until it is chosen."""
+    region: str
+    """Of the target, or of the source that is removed."""
+    started_at: datetime
+    progress: ReplicaProgress = ReplicaProgress("pending")
+    moved_at: datetime | None = None
+    mode: FailoverMode = FailoverMode.GRACEFUL
+    cause: FailoverCause = FailoverCause.MANUAL
+    reason: str = ""
+    number: int = 0
+    """Of the replica that is added."""
+    soak: timedelta = timedelta(0)
+    """How long a migration keeps the former cell as a replica before it may be confirmed."""
+    aborted: bool = False
+    confirmed: bool = False
+    """Whether a migration may go beyond its point of no return."""
+
+
+class ReplicaChangeOutcome(StrEnum):
+    DONE = "done"
+    UNDONE = "undone"
+    """Everything is as it was before."""
+
+
+@dataclass(frozen=True)
+class ReplicaMoved:
+    """How far a change of replicas is, as its workflow tells it."""
+
+    change: str
+    progress: ReplicaProgress
+    target: str = ""
+    """The cell that was chosen, once it is."""
+
+
+@dataclass(frozen=True)
+class ReplicaChangeReport:
+    """What has become of a change of replicas: since the last report, and at its end."""
+
+    change: str
+    message: str = ""
+    outcome: ReplicaChangeOutcome | None = None
+    """None while it goes on."""
+    added: PassiveReplica | None = None
+    removed: str = ""
+    """The cell that has no replica any more, or is about to lose it for good."""
+    failed_over: Failover | None = None
+    dns: DnsFacts | None = None
+    """Where the endpoint's name leads since the failover; None when that is not known."""
+    routed: tuple[str, ...] = ()
+    """The cells whose ingress follows the failover."""
+    is_permanent: bool = False
+    """Of a change that was undone: whether it would fail again."""
+
+
 class OperationState(StrEnum):
     """The names of AsyncOperation.State, without its prefix."""
 
@@ -186,7 +334,13 @@ class OperationKind(StrEnum):
     RENAME = "RenameCustomSearchAttribute"
     TAG = "UpdateNamespaceTags"
     DELETE = "DeleteNamespace"
+    ADD_REGION = "AddNamespaceRegion"
+    REMOVE_REGION = "DeleteNamespaceRegion"
+    FAIL_OVER = "FailoverNamespaceRegion"
     # Ours alone.
+    MIGRATE = "MigrateNamespace"
+    CONFIRM_MIGRATION = "ConfirmMigration"
+    ABORT_CHANGE = "AbortReplicaChange"
     LIMIT = "SetNamespaceRequestLimit"
     REVOKE = "RevokeClientCertificate"
     RESTORE = "RestoreClientCertificate"
@@ -236,6 +390,12 @@ class DecisionKind(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired"
     CERTIFICATE_RENEWED = "CertificateRenewed"
     CREDENTIAL_ROTATED = "CredentialRotated"
+    REPLICA_ADDED = "ReplicaAdded"
+    REPLICA_REMOVED = "ReplicaRemoved"
+    FAILED_OVER = "FailedOver"
+    MIGRATED = "Migrated"
+    REPLICAS_UNCHANGED = "ReplicasUnchanged"
+    """A change of replicas was undone."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +435,9 @@ class NamespaceCondition(StrEnum):
     """No certificate of the CA bundle expires within 30 days."""
     CERTIFICATE_VALID = "CertificateValid"
     """The endpoint's server certificate is renewed in time."""
+    REPLICATED = "Replicated"
+    """Every replica has what the active one has, as last looked at; said of namespaces that have
+    several."""
 
 
 @dataclass(frozen=True)
@@ -355,6 +518,28 @@ class NamespaceState:
     """The most recent decisions and all that nobody can read yet, oldest first."""
     decided: int = 0
     """How many decisions there were."""
+    passive: dict[str, PassiveReplica] = field(default_factory=dict)
+    """The replicas beside the active one, by cell; what is in `observed` is the active one's."""
+    change: ReplicaChange | None = None
+    """What is being done to the replicas."""
+    changes: int = 0
+    """How many such changes there were."""
+    active_number: int = 0
+    """Of the active replica among all there ever were."""
+    is_routed: bool = True
+    """Whether the ingress of the active replica's cell answers requests itself."""
+    numbers: int = 1
+    """How many replicas there ever were."""
+    replica_operations: list[str] = field(default_factory=list)
+    """Operations that are done once the replicas are as the spec says."""
+    wanted_changes: list[ReplicaChange] = field(default_factory=list)
+    """Failovers and migrations that were asked for, and wait for their turn."""
+    reports: list[ReplicaChangeReport] = field(default_factory=list)
+    """Of changes that have ended and are still to be taken note of."""
+    failovers: list[Failover] = field(default_factory=list)
+    """The latest, the last being the latest of all."""
+    left_regions: dict[str, datetime] = field(default_factory=dict)
+    """Regions of which a replica was removed, and when."""
 
 
 @dataclass(frozen=True)
@@ -378,6 +563,25 @@ class NamespaceView:
     tags: dict[str, str] = field(default_factory=dict)
     inspection: Inspection | None = None
     decisions: tuple[Decision, ...] = ()
+    passive: dict[str, PassiveReplica] = field(default_factory=dict)
+    """The replicas beside the active one, by cell."""
+    change: ReplicaChange | None = None
+    """What is being done to the replicas."""
+    failovers: tuple[Failover, ...] = ()
+    """The latest, the last being the latest of all."""
+    left_regions: dict[str, datetime] = field(default_factory=dict)
+    """Regions of which a replica was removed, and when."""
+
+    @property
+    def active_region(self) -> str:
+        """Where the namespace is active."""
+        placement = self.observed.placement
+        return self.spec.region if placement is None else placement.region
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells that have a replica, the active one first."""
+        return (*(() if self.cell is None else (self.cell,)), *sorted(self.passive))
 
     @property
     def cell(self) -> str | None:
@@ -414,6 +618,8 @@ class UpdateNamespace:
     resource_version: str
     spec: NamespaceSpec
     """Takes the place of the present one, whole."""
+    kind: OperationKind = OperationKind.UPDATE
+    """The RPC that asked for it: adding and removing a region have RPCs of their own."""
 
 
 @dataclass(frozen=True)
@@ -466,3 +672,57 @@ class InspectNamespace:
 class DeleteNamespace:
     operation: str
     resource_version: str
+
+
+@dataclass(frozen=True)
+class FailOver:
+    """Make another replica the active one. The one that is active already is no error."""
+
+    operation: str
+    region: str = ""
+    """Where to; empty with `cell`."""
+    cell: str = ""
+    """Which replica, where a region has two of them."""
+    mode: FailoverMode = FailoverMode.GRACEFUL_THEN_FORCED
+    cause: FailoverCause = FailoverCause.MANUAL
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class MigrateNamespace:
+    """Move a replica to another cell: add one there, make it what the other was, then, once that is
+    confirmed, remove the other."""
+
+    operation: str
+    source: str = ""
+    """The cell to leave; empty for the active one."""
+    region: str = ""
+    """Where to; empty for the region of the source."""
+    cell: str = ""
+    """Where to exactly; empty to have it chosen."""
+    soak: timedelta = timedelta(0)
+    """How long at least the former cell stays a replica before it is removed."""
+    confirmed: bool = False
+    """Whether to go beyond the point of no return without asking once more."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ConfirmMigration:
+    """Let the migration under way remove the former cell's replica: there is no way back."""
+
+    operation: str
+    """Of this request, not of the migration."""
+    change: str
+    """The migration's id."""
+
+
+@dataclass(frozen=True)
+class AbortReplicaChange:
+    """Undo what is being done to the replicas."""
+
+    operation: str
+    """Of this request."""
+    change: str
+    """Its id."""
+    reason: str = ""

@@ -4,19 +4,27 @@ Each records what is wanted and answers with the namespace as it then is; what i
 `provisioning.requests`.
 """
 
+from dataclasses import replace
+
 from temporalio import workflow
 
 from controlplane.errors import not_found
 from provisioning import requests
 from provisioning.journal import Journal
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceState,
     NamespaceView,
     RenameSearchAttribute,
+    ReplicaChangeReport,
+    ReplicaMoved,
     RevokeCertificate,
     SetRequestLimit,
     UpdateNamespace,
@@ -105,6 +113,62 @@ class NamespaceUpdates:
     @inspect.validator
     def _check_inspect(self, request: InspectNamespace) -> None:
         requests.check_change(self._state, request)
+
+    @workflow.update
+    def fail_over(self, request: FailOver) -> NamespaceView:
+        """Record that another replica is to be the active one."""
+        return self._changed(request)
+
+    @fail_over.validator
+    def _check_fail_over(self, request: FailOver) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def migrate(self, request: MigrateNamespace) -> NamespaceView:
+        """Record that a replica is to be in another cell."""
+        return self._changed(request)
+
+    @migrate.validator
+    def _check_migrate(self, request: MigrateNamespace) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def confirm_migration(self, request: ConfirmMigration) -> NamespaceView:
+        """Record that a migration may do what cannot be undone."""
+        return self._changed(request)
+
+    @confirm_migration.validator
+    def _check_confirm_migration(self, request: ConfirmMigration) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.update
+    def abort_change(self, request: AbortReplicaChange) -> NamespaceView:
+        """Record that what is being done to the replicas is to be undone."""
+        return self._changed(request)
+
+    @abort_change.validator
+    def _check_abort_change(self, request: AbortReplicaChange) -> None:
+        requests.check_change(self._state, request)
+
+    @workflow.signal
+    def replica_change_moved(self, moved: ReplicaMoved) -> None:
+        """Note how far a change of the replicas is."""
+        change = self._state.change
+        if change is not None and change.id == moved.change:
+            self._state.change = replace(
+                change,
+                progress=moved.progress,
+                target=moved.target or change.target,
+                moved_at=workflow.now(),
+            )
+            self._journal.touch()
+
+    @workflow.signal
+    def replica_change_reported(self, report: ReplicaChangeReport) -> None:
+        """Note what has become of the replicas, for `run` to take into account between two steps:
+        while one is taken, it is known where."""
+        if self._state.change is not None and self._state.change.id == report.change:
+            self._state.reports = [*self._state.reports, report]
 
     @workflow.update
     def delete(self, request: DeleteNamespace) -> NamespaceView:

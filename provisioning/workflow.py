@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -12,6 +13,8 @@ from provisioning import capacity, plan, requests, steps
 from provisioning.failures import is_permanent, message_of
 from provisioning.journal import Failure
 from provisioning.ports import Incarnation
+from provisioning.replicas import keeping
+from provisioning.replicas import plan as replicas
 from provisioning.rounds import run_round
 from provisioning.types import (
     DecisionKind,
@@ -20,6 +23,7 @@ from provisioning.types import (
     NamespaceState,
     OperationKind,
     OperationState,
+    ReplicaProgress,
     Step,
     StepState,
 )
@@ -31,7 +35,12 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
 RESYNC_EVERY = timedelta(hours=1)
 
-REPLACING = (OperationKind.UPDATE, OperationKind.RENAME)
+REPLACING = (
+    OperationKind.UPDATE,
+    OperationKind.RENAME,
+    OperationKind.ADD_REGION,
+    OperationKind.REMOVE_REGION,
+)
 """Changes of the spec, which are taken back when they cannot be brought about. A revocation or a
 limit never is."""
 BROUGHT_ABOUT = (
@@ -62,6 +71,8 @@ class NamespaceWorkflow(NamespaceUpdates):
         self._tried_generation = 0
         self._seen_generation = 0
         self._resync_is_due = False
+        self._told: set[str] = set()
+        self._shown_progress: ReplicaProgress | None = None
 
     @workflow.run
     async def run(self, _: NamespaceState) -> None:
@@ -91,9 +102,21 @@ class NamespaceWorkflow(NamespaceUpdates):
         is_blind = self._should_look() and not await self._look()
         while not self._is_unwanted():
             assert state.clock is not None, "a namespace begins with its creation"
+            await self._attend_to_replicas()
+            if replicas.is_switching(state) or self._is_unwanted():
+                return
             self._tried_generation = state.generation
             due = plan.next_steps(self._wanted(), state.observed, state.clock)
             if not due:
+                failures, has_news = await self._keep_replicas()
+                if has_news:
+                    continue
+                if failures:
+                    state.failed_rounds += 1
+                    self._journal.report_failure(failures, workflow.now())
+                    return
+                if state.life == NamespaceLife.ACTIVATING and state.replica_operations:
+                    return
                 await self._settle()
                 await self._issue_certificates()
                 if is_blind:
@@ -103,10 +126,41 @@ class NamespaceWorkflow(NamespaceUpdates):
                 step for step in due if step not in (*state.attempted, *plan.TRACELESS)
             )
             failures = await self._round(due, StepState.RUNNING, StepState.DONE, self._take)
+            if replicas.next_failover(state) is not None:
+                continue
             if failures and not self._is_unwanted():
                 self._fail(failures)
                 return
             self._state.failed_rounds = 0
+
+    async def _attend_to_replicas(self) -> None:
+        """Take note of what has become of the replicas; fail over at once where that is wanted."""
+        state = self._state
+        undone = keeping.take_note(state, self._journal)
+        if undone is not None and state.life == NamespaceLife.ACTIVATING:
+            self._give_up([Failure(Step.SELECT_CELL, undone.message, undone.is_permanent)])
+            return
+        await keeping.instruct(state, self._told)
+        if (failover := replicas.next_failover(state)) is not None:
+            await keeping.begin(state, self._journal, failover)
+            await self._publish()
+
+    async def _keep_replicas(self) -> tuple[list[Failure], bool]:
+        """Look after the passive replicas, and begin what is to be done to all of them.
+
+        Return what failed, and whether there is something new to be taken into account.
+        """
+        state = self._state
+        before = state.passive
+        failures = await keeping.look_after(state, self._wanted())
+        if (change := replicas.next_change(state)) is not None:
+            await keeping.begin(state, self._journal, change)
+            await self._publish()
+        elif state.change is None and not failures:
+            state.replica_operations = []
+        if state.passive != before:
+            self._journal.touch()
+        return failures, state.passive != before or bool(state.reports)
 
     def _fail(self, failures: Sequence[Failure]) -> None:
         """Say what failed; give up a creation, take back an update, that cannot succeed."""
@@ -186,8 +240,13 @@ class NamespaceWorkflow(NamespaceUpdates):
         state.life = NamespaceLife.ACTIVE
         state.settled = state.spec
         state.failed_rounds = 0
+        brought_about = self._journal.open_operations(*BROUGHT_ABOUT, up_to=self._tried_generation)
         done = [
-            *self._journal.open_operations(*BROUGHT_ABOUT, up_to=self._tried_generation),
+            *(
+                operation
+                for operation in brought_about
+                if operation not in state.replica_operations
+            ),
             *self._journal.open_operations(OperationKind.INSPECT, up_to=self._seen_generation),
         ]
         self._journal.close(done, OperationState.FULFILLED, now)
@@ -243,6 +302,8 @@ class NamespaceWorkflow(NamespaceUpdates):
         differences = plan.differences(state.observed, observation.seen)
         self._journal.report_inspection(differences, observation.at)
         state.observed = plan.still_true(state.observed, observation.seen)
+        if state.passive and state.change is None:
+            await keeping.look(state, self._journal, self._wanted())
         return True
 
     # Ceasing to be: deleted, or undone because creation failed.
@@ -260,6 +321,8 @@ class NamespaceWorkflow(NamespaceUpdates):
                 workflow.now(),
                 "the namespace is being deleted",
             )
+        if not await self._dismantle_replicas():
+            return
         while undos := plan.next_undos(state.attempted):
             failures = await self._round(undos, StepState.UNDOING, StepState.UNDONE, self._undo)
             failed = [failure.step for failure in failures]
@@ -287,6 +350,23 @@ class NamespaceWorkflow(NamespaceUpdates):
         state.life = NamespaceLife.DELETED
         self._journal.touch()
         await self._publish()
+
+    async def _dismantle_replicas(self) -> bool:
+        """Have what is being done to the replicas undone, and remove the passive ones.
+
+        Return whether that is done.
+        """
+        state = self._state
+        keeping.take_note(state, self._journal)
+        state.wanted_changes, state.replica_operations = [], []
+        if state.change is not None:
+            state.change = replace(state.change, aborted=True)
+            await keeping.instruct(state, self._told)
+            return False
+        if failures := await keeping.remove_all(state):
+            state.failed_rounds += 1
+            self._journal.report_failure(failures, workflow.now())
+        return not failures
 
     async def _undo(self, step: Step) -> None:
         state = self._state
@@ -319,7 +399,10 @@ class NamespaceWorkflow(NamespaceUpdates):
             due,
             (during, after),
             action,
-            is_cut_short=lambda: during == StepState.RUNNING and self._is_unwanted(),
+            is_cut_short=lambda: (
+                during == StepState.RUNNING
+                and (self._is_unwanted() or replicas.next_failover(self._state) is not None)
+            ),
             show_progress=None if is_quick else self._publish,
         )
 
@@ -329,12 +412,18 @@ class NamespaceWorkflow(NamespaceUpdates):
         """Wait for a new wish, a step that is due, a retry or a reason to roll over."""
         if self._state.revision != self._published_revision:
             await self._publish()
-        try:
-            await workflow.wait_condition(
-                lambda: self._has_news() or self._should_roll_over(), timeout=self._pause()
-            )
-        except TimeoutError:
-            self._resync_is_due = True
+        until = workflow.now() + self._pause()
+        while not (self._has_news() or self._should_roll_over()):
+            try:
+                await workflow.wait_condition(
+                    lambda: self._has_news() or self._should_roll_over() or self._has_moved(),
+                    timeout=max(until - workflow.now(), FIRST_PAUSE),
+                )
+            except TimeoutError:
+                self._resync_is_due = True
+                return
+            if self._has_moved():
+                await self._publish()
 
     def _pause(self) -> timedelta:
         """Return how long to wait for news; never nothing, so that waiting is always a timer."""
@@ -347,7 +436,12 @@ class NamespaceWorkflow(NamespaceUpdates):
         return max(min(due - clock, RESYNC_EVERY), FIRST_PAUSE)
 
     def _has_news(self) -> bool:
-        return self._state.generation != self._tried_generation
+        return self._state.generation != self._tried_generation or bool(self._state.reports)
+
+    def _has_moved(self) -> bool:
+        """Return whether a change of the replicas is further than others can read."""
+        change = self._state.change
+        return change is not None and change.progress != self._shown_progress
 
     def _should_roll_over(self) -> bool:
         # A run is pinned to the code it began on, so new code needs a new run.
@@ -373,11 +467,13 @@ class NamespaceWorkflow(NamespaceUpdates):
         placement = self._state.observed.placement
         assert placement is not None, "steps in a cell come after the cell is selected"
         assert placement.cell is not None, "a placement is kept only once it has a cell"
-        return Incarnation(self._state.id, self._state.uid, placement.cell)
+        state = self._state
+        return Incarnation(state.id, state.uid, placement.cell, state.active_number)
 
     async def _publish(self) -> None:
         view = self.view()
         if view.revision != self._published_revision:
             await steps.publish(view)
             self._published_revision = view.revision
+            self._shown_progress = None if view.change is None else view.change.progress
             self._journal.forget_published(view)

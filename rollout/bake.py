@@ -45,6 +45,10 @@ class Bake:
     """Until when the latest evidence looked, whatever it found."""
     in_doubt: bool = False
     """`counted_until` was a bad moment."""
+    bad_since: datetime | None = None
+    """Since when every look found the cells bad, or their surroundings."""
+    inherited: timedelta = ZERO
+    """What of the credit another release has earned, of which this one is a patch."""
 
     @property
     def is_complete(self) -> bool:
@@ -66,11 +70,13 @@ def accrue(bake: Bake, evidence: Evidence) -> Bake:
     and the window stays open: evidence that comes later, and reaches back, still counts.
     """
     verdict = _verdict(evidence)
+    bad = verdict in (Verdict.FAIL, Verdict.CONFOUNDED)
     seen = replace(
         bake,
         verdict=verdict,
         message=_message(evidence, verdict),
         without_data_since=None,
+        bad_since=(bake.bad_since or evidence.until) if bad else None,
         looked_at=max(bake.looked_at or bake.began_at, evidence.until),
     )
     if verdict is Verdict.NO_DATA:
@@ -84,21 +90,38 @@ def accrue(bake: Bake, evidence: Evidence) -> Bake:
         case Verdict.INCONCLUSIVE:
             return replace(seen, held=earned, in_doubt=False)
         case Verdict.FAIL:
-            return replace(seen, credit=ZERO, held=ZERO, in_doubt=True)
+            return replace(seen, credit=ZERO, held=ZERO, inherited=ZERO, in_doubt=True)
         case Verdict.CONFOUNDED:
             return replace(seen, held=ZERO, in_doubt=True)
 
 
-def next_look(bake: Bake, now: datetime) -> datetime:
+def inherit(bake: Bake, earned: timedelta) -> Bake:
+    """Return the bake with what another release has earned in its place."""
+    return replace(bake, credit=bake.credit + earned, inherited=earned)
+
+
+def look_anew(bake: Bake) -> Bake:
+    """Return the bake that is looked at soon again: something has changed."""
+    return replace(bake, bad_since=None)
+
+
+def next_look(bake: Bake, now: datetime, patience: timedelta = LOOK_AT_LEAST_EVERY) -> datetime:
     """Return when evidence is due next, `now` if it is overdue.
 
-    After a minute at first, then after a tenth of the credit or of the time without any news worth
-    crediting, up to half an hour; and when the bake can be complete, if that comes sooner.
+    After a minute at first, then after a tenth of the credit, or of the time without any news worth
+    crediting or in which all was bad, up to half an hour; and when the bake can be complete, if
+    that comes sooner. Looks are never further apart than `patience`, and one is due when there has
+    been no evidence for so long: that is when people hear of it.
     """
     last, earned = bake.looked_at or bake.began_at, bake.credit + bake.held
     shortest = min(max(bake.needed / _LOOKS_PER_CREDIT, SHORTEST_LOOK), LOOK_AT_MOST_EVERY)
-    waited = max(earned, last - bake.counted_until) / _LOOKS_PER_CREDIT
-    due = last + min(max(waited, shortest), LOOK_AT_LEAST_EVERY)
+    bad_for = ZERO if bake.bad_since is None else last - bake.bad_since
+    own = earned - bake.inherited
+    waited = max(own, last - bake.counted_until, bad_for) / _LOOKS_PER_CREDIT
+    longest = max(min(LOOK_AT_LEAST_EVERY, patience), shortest)
+    due = last + min(max(waited, shortest), longest)
+    if bake.without_data_since is not None and bake.without_data_since + patience > last:
+        due = min(due, bake.without_data_since + patience)
     end = bake.counted_until + (bake.needed - earned)
     if end > last:
         due = min(due, max(end, last + SHORTEST_LOOK))

@@ -16,13 +16,20 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rollout.gates import Verdict
-from rollout.shifts import Array, shift_probability, trend_probability
+from rollout.series import (
+    MINIMUM_POINTS,
+    Part,
+    Series,
+    known_cells,
+    mean,
+    median,
+    over_own_past,
+    without_cycle,
+)
+from rollout.shifts import shift_probability, trend_probability
 
-MINIMUM_POINTS = 50
-"""Before the change, and after it."""
 PAST = timedelta(days=3)
 """How far back a cell's own past is compared with."""
 FALSE_ALARMS = 0.001
@@ -35,15 +42,13 @@ again, and not half as much again every day."""
 
 _LOOK_RATIO = 1.25
 _MOST_POINTS_AFTER = 1000
-_SLOTS = 48
-"""Parts of a day that are compared with each other where no sibling takes the day's cycle out."""
-_DAY_SECONDS = 86_400
-_CYCLE_SECONDS = 1.5 * _DAY_SECONDS
-"""A shorter past knows of no cycle."""
 _ALONE_TOLERANCE = 0.25
 """What cells without siblings are allowed: nothing takes a busy week out."""
 _ALONE_CAUTION = 2.0
 """A cycle is taken out that was estimated from the same few days: less varies than really does."""
+_SPENT_ON_SINGLE_CELLS = 0.2
+_SIBLINGS_OF_ONE = 3
+"""Fewer say too little of what a single cell may be like."""
 _CONFOUNDED_FROM = math.log(1.5)
 """How much worse siblings are when a trouble is everybody's, though nobody has it worse."""
 _SIBLINGS_WORSE = 0.01
@@ -64,17 +69,6 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A metric in some cells over some time: cells by times, NaN where there is nothing."""
-
-    at: Array
-    """The times, in seconds since the epoch, evenly spaced."""
-    watched: Array
-    siblings: Array
-    """There may be none."""
-
-
-@dataclass(frozen=True)
 class Comparison:
     """A metric of which more is worse, before the change and after it."""
 
@@ -84,6 +78,8 @@ class Comparison:
     """How much worse is all right, as a share."""
     floor: float = 0.0
     """Smaller values are as good as this one."""
+    names: tuple[str, ...] = ()
+    """Of the watched cells, row by row: with them, each is compared by itself, too."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +90,8 @@ class Finding:
     """How much worse changed cells are, as a share: 0.1 for a tenth."""
     p: float = 1.0
     """How likely at least as much is seen of a release that changes nothing."""
+    cell: str = ""
+    """The one that it is about; empty for all that are watched."""
 
 
 def look_at(elapsed: timedelta, resolution: timedelta) -> Look | None:
@@ -111,27 +109,26 @@ def look_at(elapsed: timedelta, resolution: timedelta) -> Look | None:
 
 
 def compare(comparisons: Sequence[Comparison], look: Look) -> list[Finding]:
-    """Return what is found for each gate, all of them being taken into account."""
+    """Return what is found for each gate, all of them being taken into account.
+
+    The mean of many cells hides one that is bad. Each is therefore compared by itself, too, at the
+    price of a part of all false alarms; what is found of one counts only where it is a failure.
+    """
+    alone = [_each_alone(comparison, look) for comparison in comparisons]
+    shared = 1.0 - _SPENT_ON_SINGLE_CELLS if any(alone) else 1.0
+    allowed = FALSE_ALARMS * spent_at(look.number)
     examined = [_examined(comparison, look) for comparison in comparisons]
     findings = [each if isinstance(each, Finding) else each.found for each in examined]
-    significant = significant_among([f.p for f in findings], FALSE_ALARMS * spent_at(look.number))
-    return [
+    significant = significant_among([f.p for f in findings], allowed * shared)
+    concluded = [
         each if isinstance(each, Finding) else _concluded(each, rejects)
         for each, rejects in zip(examined, significant, strict=True)
     ]
-
-
-@dataclass(frozen=True)
-class _Series:
-    """One number at a time, before the change and after it."""
-
-    before_at: Array
-    before: Array
-    after_at: Array
-    after: Array
-
-    def present(self) -> tuple[Array, Array]:
-        return self.before[~np.isnan(self.before)], self.after[~np.isnan(self.after)]
+    bad = _bad_by_themselves(alone, allowed * _SPENT_ON_SINGLE_CELLS)
+    return [
+        worst if worst is not None and found.verdict is not Verdict.FAIL else found
+        for found, worst in zip(concluded, bad, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ class _Examined:
     """Not judged yet."""
     shift: float
     margin: float
-    siblings: "_Series"
+    siblings: Series
 
 
 def spent_at(number: int) -> float:
@@ -159,20 +156,69 @@ def significant_among(probabilities: Sequence[float], allowed: float) -> list[bo
     return significant
 
 
+def _each_alone(comparison: Comparison, look: Look) -> list[_Examined]:
+    """Return each watched cell next to the siblings, where there are enough of both."""
+    before, after = over_own_past(comparison.before, comparison.after, comparison.floor)
+    number = known_cells(before.siblings)
+    if len(comparison.names) < 2 or number < _SIBLINGS_OF_ONE:
+        return []
+    siblings = _siblings(before, after)
+    found = []
+    for row, name in enumerate(comparison.names):
+        cell = Series(before.at, before.watched[row], after.at, after.watched[row])
+        examined = _tested(cell, siblings, number, comparison, look, name)
+        if isinstance(examined, _Examined):
+            found.append(examined)
+    return found
+
+
+def _bad_by_themselves(
+    alone: Sequence[Sequence[_Examined]], allowed: float
+) -> list[Finding | None]:
+    """Return for each gate the worst of the cells that fail by themselves, if any does."""
+    every = [each for of_gate in alone for each in of_gate]
+    significant = iter(significant_among([each.found.p for each in every], allowed))
+    worst: list[Finding | None] = []
+    for of_gate in alone:
+        failed = [
+            finding
+            for each in of_gate
+            if next(significant) and (finding := _concluded(each, True)).verdict is Verdict.FAIL
+        ]
+        worst.append(min(failed, key=lambda finding: finding.p, default=None))
+    return worst
+
+
 def _examined(comparison: Comparison, look: Look) -> _Examined | Finding:
-    before, after = _own_past(comparison)
-    alone = before.siblings.shape[0] == 0
-    if before.watched.shape[0] == 0:
+    before, after = over_own_past(comparison.before, comparison.after, comparison.floor)
+    if not known_cells(before.watched):
         return Finding(Verdict.NO_DATA, "no changed cell has a past to compare with")
-    watched = _Series(before.at, _mean(before.watched), after.at, _mean(after.watched))
-    siblings = _Series(before.at, _median(before.siblings), after.at, _median(after.siblings))
+    watched = Series(before.at, mean(before.watched), after.at, mean(after.watched))
+    number = known_cells(before.siblings)
+    return _tested(watched, _siblings(before, after), number, comparison, look)
+
+
+def _siblings(before: Part, after: Part) -> Series:
+    return Series(before.at, median(before.siblings), after.at, median(after.siblings))
+
+
+def _tested(
+    watched: Series,
+    siblings: Series,
+    number: int,
+    comparison: Comparison,
+    look: Look,
+    cell: str = "",
+) -> _Examined | Finding:
+    """Return how likely what is seen of changed cells is mere chance, next to so many siblings."""
+    alone = number == 0
     if alone:
-        difference, against = _without_cycle(watched), "its own past, without siblings"
+        difference, against = without_cycle(watched), "its own past, without siblings"
     else:
         difference = replace(
             watched, before=watched.before - siblings.before, after=watched.after - siblings.after
         )
-        against = f"{before.siblings.shape[0]} siblings"
+        against = f"{number} siblings"
     past, present = difference.present()
     if min(past.size, present.size) < MINIMUM_POINTS:
         message = (
@@ -184,7 +230,9 @@ def _examined(comparison: Comparison, look: Look) -> _Examined | Finding:
     tolerance = max(comparison.tolerance, _ALONE_TOLERANCE) if alone else comparison.tolerance
     margin = math.log1p(tolerance)
     shift = float(np.median(present) - np.median(past))
-    tests = [shift_probability(past, present, margin, caution)]
+    # Of a single cell only failures count, and one that is within what is tolerated is none.
+    hopeless = bool(cell) and shift <= margin
+    tests = [1.0 if hopeless else shift_probability(past, present, margin, caution)]
     message = f"{math.expm1(shift):+.1%} against {against}, where {tolerance:.0%} is tolerated"
     if look.after >= TREND_AFTER:
         growing, p = trend_probability(
@@ -196,7 +244,7 @@ def _examined(comparison: Comparison, look: Look) -> _Examined | Finding:
         tests.append(p)
         message += f", growing {math.expm1(growing):+.1%} a day"
     p = min(1.0, min(tests) * len(tests))
-    found = Finding(Verdict.PASS, message, math.expm1(shift), p)
+    found = Finding(Verdict.PASS, message, math.expm1(shift), p, cell)
     return _Examined(found, shift, margin, siblings)
 
 
@@ -218,7 +266,7 @@ def _concluded(examined: _Examined, significant: bool) -> Finding:
 
 def _siblings_shift(examined: _Examined) -> float:
     """Return how much worse siblings are than in their own past; 0 if that may be chance."""
-    past, present = _without_cycle(examined.siblings).present()
+    past, present = without_cycle(examined.siblings).present()
     if min(past.size, present.size) < MINIMUM_POINTS:
         return 0.0
     shift = float(np.median(present) - np.median(past))
@@ -226,68 +274,3 @@ def _siblings_shift(examined: _Examined) -> float:
         return 0.0
     p = shift_probability(past, present, examined.margin, _ALONE_CAUTION)
     return shift if p < _SIBLINGS_WORSE else 0.0
-
-
-def _own_past(comparison: Comparison) -> tuple[Part, Part]:
-    """Return the logarithms of all values over the median of each cell's past, without the cells
-    that have too little of one."""
-
-    def over_past(before: Array, after: Array) -> tuple[Array, Array]:
-        before, after = _logarithms(before, comparison.floor), _logarithms(after, comparison.floor)
-        known = (~np.isnan(before)).sum(axis=1) >= MINIMUM_POINTS
-        before, after = before[known], after[known]
-        if before.shape[0] == 0:
-            return before, after
-        usual = _median(before.T)[:, np.newaxis]
-        return before - usual, after - usual
-
-    past, present = comparison.before, comparison.after
-    watched = over_past(past.watched, present.watched)
-    siblings = over_past(past.siblings, present.siblings)
-    return Part(past.at, watched[0], siblings[0]), Part(present.at, watched[1], siblings[1])
-
-
-def _logarithms(values: Array, floor: float) -> Array:
-    raised = np.maximum(values, floor)  # NaN stays.
-    logarithms: Array = np.log(raised, out=np.full_like(raised, np.nan), where=raised > 0)
-    return logarithms
-
-
-def _mean(values: Array) -> Array:
-    """Return the mean of the cells at each time."""
-    present = ~np.isnan(values)
-    count = present.sum(axis=0)
-    total = np.where(present, values, 0.0).sum(axis=0)
-    means: Array = np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
-    return means
-
-
-def _median(values: Array) -> Array:
-    """Return the median of the cells at each time: one sibling in trouble is no matter."""
-    ordered = np.sort(values, axis=0)  # NaN comes last.
-    count = (~np.isnan(values)).sum(axis=0)
-    middle = np.stack([np.maximum(count - 1, 0) // 2, count // 2])
-    if values.shape[0] == 0:
-        return np.full(values.shape[1], np.nan)
-    medians: Array = np.take_along_axis(ordered, np.minimum(middle, len(values) - 1), 0).mean(
-        axis=0
-    )
-    return np.where(count > 0, medians, np.nan)
-
-
-def _without_cycle(series: _Series) -> _Series:
-    """Return it without what the past days have in common at the same time of day."""
-    at = series.before_at
-    if at.size == 0 or at[-1] - at[0] < _CYCLE_SECONDS:
-        return series
-    before, after = _slots(at), _slots(series.after_at)
-    usual = np.full(_SLOTS, np.nan)
-    for slot in range(_SLOTS):
-        known = series.before[(before == slot) & ~np.isnan(series.before)]
-        if known.size:
-            usual[slot] = np.median(known)
-    return replace(series, before=series.before - usual[before], after=series.after - usual[after])
-
-
-def _slots(at: Array) -> NDArray[np.intp]:
-    return (at % _DAY_SECONDS / _DAY_SECONDS * _SLOTS).astype(np.intp)

@@ -18,6 +18,7 @@ from rollout.planning.problems import laggards, problems
 from rollout.planning.progress import apply, new_state, note
 from rollout.planning.ringwork import work
 from rollout.planning.rollback import plan_back
+from rollout.planning.skew import holds_too_long
 from rollout.planning.survey import AT_THEIR_TURN, Survey, survey
 from rollout.planning.view import view
 from rollout.policy import RollbackScope
@@ -62,10 +63,16 @@ SEEN_BY_LOOKING = frozenset(
         WaitCode.NO_WAY,
         WaitCode.FINALIZE,
         WaitCode.CALENDAR,
+        WaitCode.DRIFTED,
     }
 )
 """What may be over without anybody telling us."""
-_NEEDS_A_PERSON = (WaitCode.NO_WAY, WaitCode.QUARANTINED, WaitCode.HELD)
+_NEEDS_A_PERSON = (
+    WaitCode.NO_WAY,
+    WaitCode.QUARANTINED,
+    WaitCode.HELD,
+    WaitCode.DRIFTED,
+)
 
 
 def plan(state: RolloutState, fleet: Fleet, now: datetime) -> Plan:
@@ -125,6 +132,9 @@ def _forward(seen: Survey) -> Plan:
     state = seen.state
     if reason := halt_reason(state):
         return replace(_standing(seen, WaitCode.HALTED, reason), halt=reason)
+    if held := holds_too_long(state, seen.fleet, seen.now):
+        standing = _standing(seen, WaitCode.SKEW, held)
+        return replace(standing, blocked=held, watch=watched(seen), late=watched_late(seen))
     if behind := laggards(state.release, seen.fleet):
         return replace(_standing(seen, WaitCode.FINALIZE, behind), blocked=behind)
     made = draft(seen)
@@ -221,12 +231,16 @@ def _timed(seen: Survey, decided: Plan) -> Plan:
     """Return the plan with the time to plan anew, and never one that stops without a word."""
     starts = {start.cell for start in decided.starts}
     waits = tuple(wait for wait in decided.waits if wait.cell not in starts)
-    decided = replace(decided, waits=waits)
+    drifted = {cell.id: cell.drift for cell in seen.fleet.cells if cell.drift}
+    decided = replace(decided, waits=waits, drifted=drifted)
     times = [decided.wake_at] if decided.wake_at else []
     times += [wait.until for wait in waits if wait.until is not None and wait.until > seen.now]
     if any(wait.code in SEEN_BY_LOOKING and wait.until is None for wait in waits):
         times.append(seen.now + (LOOK_LESS if decided.only_deferred else LOOK_AGAIN))
     times += [o.until for o in seen.state.overrides.values() if o.until > seen.now]
+    emergency = seen.state.emergency
+    if emergency is not None and not emergency.closed and emergency.until > seen.now:
+        times.append(emergency.until)
     times += _looks_due(seen)
     steps = (decided.begin_bake, decided.complete_ring or None, decided.roll_back)
     if decided.halt or any(step is not None for step in steps):
@@ -247,7 +261,7 @@ def _looks_due(seen: Survey) -> list[datetime]:
     if seen.state.phase is not Phase.FORWARD:
         return []
     return [
-        next_look(bake, seen.now)
+        next_look(bake, seen.now, seen.state.policy.alert_without_data_after)
         for number, ring in seen.state.rings.items()
         for bake in (ring.bake if number == seen.ring else None, ring.late_bake)
         if bake is not None and not bake.is_complete

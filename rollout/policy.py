@@ -11,6 +11,9 @@ from enum import StrEnum
 from cells.visits.types import VisitRules
 from rollout.gates import Gate, check_gate, default_gates
 
+MOST_PATCH_CREDIT = 50
+"""Percent: half of a bake at least is the release's own."""
+
 _COUNT = re.compile(r"[1-9]\d{0,4}")
 _PERCENT = re.compile(r"(?:100|[1-9]?\d)%")
 
@@ -31,6 +34,17 @@ class RollbackScope(StrEnum):
     BATCH = "batch"
     RING = "ring"
     ALL = "all"
+
+
+class Drift(StrEnum):
+    """What a rollout does about a cell whose server somebody changed by hand."""
+
+    REPORT = "report"
+    """It says so, and goes on as if it had been meant."""
+    HOLD = "hold"
+    """It says so, and lets the cell alone until it is what it should be again."""
+    REPAIR = "repair"
+    """It says so, and brings the release to the cell when its turn comes, again if need be."""
 
 
 class Supersession(StrEnum):
@@ -62,6 +76,9 @@ class RingPolicy:
     most_per_provider: int = 0
     emergency_bake: timedelta = timedelta(minutes=30)
     """Takes the place of both bakes in the emergency lane."""
+    patch_credit: str = "0%"
+    """Of the ring's bake, what counts as credited at most because the release that this one is a
+    patch of has baked so long in this ring."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,9 @@ class RolloutPolicy:
     alert_without_data_after: timedelta = timedelta(minutes=15)
     replication_lag_below: timedelta = timedelta(seconds=30)
     """What a passive replica may lag before its active side is disturbed."""
+    emergency_for: timedelta = timedelta(hours=24)
+    """How long the emergency lane stays open once it was declared."""
+    drift: Drift = Drift.HOLD
 
 
 def default_policy() -> RolloutPolicy:
@@ -104,6 +124,7 @@ def default_policy() -> RolloutPolicy:
                 most_per_region=2,
                 most_per_provider=4,
                 emergency_bake=hour / 2,
+                patch_credit="50%",
             ),
             RingPolicy(
                 2,
@@ -113,6 +134,7 @@ def default_policy() -> RolloutPolicy:
                 most_per_region=2,
                 most_per_provider=6,
                 emergency_bake=hour,
+                patch_credit="50%",
             ),
             RingPolicy(
                 3,
@@ -123,6 +145,7 @@ def default_policy() -> RolloutPolicy:
                 most_per_region=1,
                 most_per_provider=2,
                 emergency_bake=2 * hour,
+                patch_credit="50%",
             ),
         )
     )
@@ -164,6 +187,8 @@ def check_policy(policy: RolloutPolicy) -> None:
     ):
         if length < timedelta(0):
             raise ValueError(f"{name} is {length}: it cannot be negative")
+    if policy.emergency_for <= timedelta(0):
+        raise ValueError(f"emergency_for is {policy.emergency_for}: write for example 24h")
     names = [gate.name for gate in policy.gates]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"gates are named twice: {', '.join(twice)}")
@@ -180,6 +205,12 @@ def _check_ring(ring: RingPolicy) -> None:
     for batch in ring.batches:
         _amount(f"{what}: batch", batch, zero=False)
     _amount(f"{what}: tolerance", ring.tolerance, zero=True)
+    share_of_bake = _PERCENT.fullmatch(ring.patch_credit)
+    if share_of_bake is None or int(ring.patch_credit[:-1]) > MOST_PATCH_CREDIT:
+        raise ValueError(
+            f"{what}: patch_credit is {ring.patch_credit!r}: write a share of the ring's bake from "
+            f"0% to {MOST_PATCH_CREDIT}%"
+        )
     for name, length in (
         ("batch_bake", ring.batch_bake),
         ("ring_bake", ring.ring_bake),

@@ -1,5 +1,6 @@
 """What a rollout is: what it was asked for, what it knows, what it shows."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +9,7 @@ from cells.release import Release, Software
 from cells.visits.types import VisitReport
 from rollout.bake import Bake
 from rollout.calendar import Calendar
+from rollout.gates import Verdict
 from rollout.policy import Lane, RollbackScope, RolloutPolicy
 
 
@@ -73,6 +75,8 @@ class CellFacts:
     namespaces: int = 0
     software: Software | None = None
     """What its last visit left; None when it never had one."""
+    drift: str = ""
+    """How it differs from what was brought to it, because somebody changed it by hand."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,56 @@ class CellProgress:
 
 
 @dataclass(frozen=True)
+class EvidenceSeen:
+    """What speaks against a release so far: what an approval is given in view of."""
+
+    verdict: Verdict | None = None
+    """The worst of all bakes' latest, if it is one that earns nothing; else None."""
+    failures: int = 0
+    """Visits that failed."""
+    reverted: int = 0
+    """Cells that went back."""
+    answered: tuple[str, ...] = ()
+    """Gates that somebody answers for, so that they pass whatever they see."""
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
 class Approval:
     actor: str
     plan: str
     """The hash of the plan that was approved: of another plan this says nothing."""
     at: datetime
+    evidence: EvidenceSeen | None = None
+    """What was seen when it was given: it does not count once that has turned worse."""
+
+
+@dataclass(frozen=True)
+class Emergency:
+    """The emergency lane, as somebody opened it."""
+
+    actor: str
+    reason: str
+    since: datetime
+    until: datetime
+    closed: str = ""
+    """Why it is closed; empty while it is open."""
+
+
+@dataclass(frozen=True)
+class PatchCredit:
+    """What a release has baked that this one is a patch of."""
+
+    release: str
+    rollout: str
+    """Which brought it; empty when none did."""
+    rings: dict[int, timedelta] = field(default_factory=dict)
+    """What its bake had been credited, by ring."""
+    refused: str = ""
+    """Why nothing of it counts; empty when it may."""
 
 
 @dataclass
@@ -195,6 +244,7 @@ class StartRollout:
     actor: str
     reason: str
     lane: Lane = Lane.NORMAL
+    patch_credit: PatchCredit | None = None
 
 
 class ControlKind(StrEnum):
@@ -226,6 +276,8 @@ class Control:
     ring: int | None = None
     plan: str = ""
     """For an approval: the hash of the plan that is approved."""
+    evidence: str = ""
+    """For an approval: the digest of the evidence that was looked at; empty for the present."""
     gate: str = ""
     until: datetime | None = None
     scope: RollbackScope = RollbackScope.NONE
@@ -282,6 +334,10 @@ class RolloutState:
     """Since when only deferred cells are missing."""
     blocked: str = ""
     """What the latest plan said people have to see to."""
+    emergency: Emergency | None = None
+    patch_credit: PatchCredit | None = None
+    drifted: dict[str, str] = field(default_factory=dict)
+    """Cells that somebody changed by hand, and how."""
 
 
 class WaitCode(StrEnum):
@@ -317,6 +373,10 @@ class WaitCode(StrEnum):
     """Some cell does not have what this release finalizes."""
     FAILED = "failed"
     """Its visit failed: a person retries it, or skips it."""
+    DRIFTED = "drifted"
+    """Somebody changed it by hand."""
+    SKEW = "skew"
+    """A cell that is held would stay too far behind."""
 
 
 @dataclass(frozen=True)
@@ -377,6 +437,8 @@ class Plan:
     """The cells of which evidence is needed for a ring's `late_bake`, by ring."""
     confounded: dict[str, str] = field(default_factory=dict)
     """Regions where nothing starts, and why."""
+    drifted: dict[str, str] = field(default_factory=dict)
+    """Cells that somebody changed by hand, and how."""
     only_deferred: bool = False
     """Everything is done but the cells that are deferred."""
     halt: str = ""
@@ -423,3 +485,11 @@ class RolloutView:
     eta_p50: datetime | None = None
     eta_p90: datetime | None = None
     blocked: str = ""
+    emergency: Emergency | None = None
+    """The emergency lane, if it was ever open: by whom, until when."""
+    evidence: EvidenceSeen = field(default_factory=EvidenceSeen)
+    """What an approval given now is given in view of."""
+    evidence_digest: str = ""
+    patch_credit: PatchCredit | None = None
+    drifted: dict[str, str] = field(default_factory=dict)
+    """Cells that somebody changed by hand, and how."""

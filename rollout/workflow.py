@@ -15,15 +15,17 @@ from cells.release import Release, Software
 from cells.visits.types import Before, VisitOutcome, VisitReport, VisitRequest
 from cells.visits.workflow import CellVisitWorkflow
 from controlplane.errors import already_exists, failed_precondition
+from controlplane.ids import visit_workflow_id
 from controlplane.queues import cells_queue
 from rollout import plan as planner
 from rollout.activities import RolloutActivities, Superseding
-from rollout.planning import controls, watching
+from rollout.planning import controls, lane, watching
 from rollout.policy import Supersession, ring_policy
 from rollout.types import (
     CellFacts,
     CellStatus,
     Control,
+    ControlKind,
     Fleet,
     Outcome,
     Phase,
@@ -61,7 +63,9 @@ class RolloutWorkflow:
     @workflow.init
     def __init__(self, state: RolloutState) -> None:
         self._state = state
+        lane.declare(state, workflow.now())
         self._fleet: Fleet | None = None
+        self._looks_anew = False
         self._unseen = ""
         """Why the latest look showed nothing; empty when it did."""
         self._plan = Plan()
@@ -98,7 +102,7 @@ class RolloutWorkflow:
     def _check_begin(self, request: StartRollout) -> None:
         state = self._state
         asked = (request.release.digest, request.policy, request.lane)
-        if asked != (state.release.digest, state.policy, state.lane):
+        if asked != (state.release.digest, state.policy, lane.was_asked_for(state)):
             raise already_exists(
                 f"rollout {state.id} carries release {state.release.name} by other rules: choose "
                 "another id"
@@ -112,13 +116,16 @@ class RolloutWorkflow:
     def control(self, request: Control) -> RolloutView:
         """Record what a person wants; asked for again, it is done once."""
         controls.take(self._state, request, workflow.now())
+        # Whoever tries again has changed something in the world, such as a quarantine.
+        self._looks_anew |= request.kind is ControlKind.RETRY
         self._heard()
         return self._view()
 
     @control.validator
     def _check_control(self, request: Control) -> None:
         state = self._state
-        if refused := controls.refusal(state, request, state.plan_hash, workflow.now()):
+        now, fleet = workflow.now(), self._fleet
+        if refused := controls.refusal(state, request, state.plan_hash, now, fleet):
             raise failed_precondition(refused)
 
     @workflow.signal
@@ -170,9 +177,12 @@ class RolloutWorkflow:
     async def _go_on(self) -> None:
         """Look, plan, and do what the plan says."""
         state = self._state
+        if self._looks_anew:
+            self._fleet, self._looks_anew = None, False
         fleet = self._fleet or await self._look()
         if fleet is None:
             return
+        lane.keep_up(state, workflow.now())
         plan = planner.plan(state, fleet, workflow.now())
         if await self._watch(plan, fleet):
             plan = planner.plan(state, fleet, workflow.now())
@@ -254,7 +264,7 @@ class RolloutWorkflow:
             await workflow.start_child_workflow(
                 CellVisitWorkflow.run,
                 self._request(start, cell, visit),
-                id=f"visit/{visit}",
+                id=visit_workflow_id(visit),
                 task_queue=cells_queue(cell.region),
                 parent_close_policy=ParentClosePolicy.ABANDON,
             )

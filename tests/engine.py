@@ -18,6 +18,7 @@ from cells.client import CellClient
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
 from cells.ledger.memory import MemoryLedgerProjection
+from cells.replication.memory import MemoryLinks
 from cells.runtime.memory import MemoryRuntime
 from cells.types import (
     NOTHING,
@@ -51,6 +52,8 @@ from provisioning.memory import (
     MemoryRegistrar,
     MemoryWorld,
 )
+from provisioning.replicas.activities import ReplicaActivities
+from provisioning.replicas.memory import MemoryReplication
 from provisioning.types import NamespaceSpec
 from rollout.activities import RolloutActivities
 from rollout.client import RolloutClient
@@ -88,6 +91,7 @@ class Entities:
     temporal: Client
     world: MemoryWorld
     cell_parts: MemoryCells
+    replication: MemoryReplication
 
     @property
     def namespaces(self) -> NamespaceClient:
@@ -103,10 +107,15 @@ def cell_spec(
     *,
     ring: int = 1,
     capacity: Capacity = Capacity(namespaces=100, actions_per_second=50_000),  # noqa: B008 - frozen
+    failover_version: int = 1,
 ) -> CellSpec:
-    nowhere = CellAddresses("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "db")
+    nowhere = CellAddresses(
+        "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4", "db", {"": "127.0.0.1:5"}
+    )
     provider = Provider(region.partition("-")[0])
-    return CellSpec(provider, region, ring, "1.32.0", capacity, nowhere)
+    return CellSpec(
+        provider, region, ring, "1.32.0", capacity, nowhere, failover_version=failover_version
+    )
 
 
 def cell_view(cell: str = CELL, spec: CellSpec | None = None, *, ready: bool = True) -> CellView:
@@ -147,11 +156,24 @@ def memory_activities(world: MemoryWorld) -> ProvisioningActivities:
     )
 
 
+def memory_replicas(world: MemoryWorld, replication: MemoryReplication) -> ReplicaActivities:
+    return ReplicaActivities(
+        fleet=MemoryFleet(world),
+        links=MemoryLinks(world.known_cells),
+        replication=replication,
+        ingress=MemoryIngress(world),
+    )
+
+
 def all_activities(
-    client: Client, parts: MemoryCells, provisioning: ProvisioningActivities
+    client: Client,
+    parts: MemoryCells,
+    provisioning: ProvisioningActivities,
+    replicas: ReplicaActivities | None = None,
 ) -> Activities:
     """Return what a worker does in a fleet that exists in memory."""
     runtime = MemoryRuntime()
+    nowhere = MemoryWorld()
     return Activities(
         cells=CellActivities(parts, parts),
         visits=VisitActivities(runtime, MemoryExaminer(runtime), CellClient(client)),
@@ -164,6 +186,7 @@ def all_activities(
             projection=MemoryRollouts(),
         ),
         provisioning=provisioning,
+        replicas=replicas or memory_replicas(nowhere, MemoryReplication(nowhere)),
     )
 
 
@@ -201,20 +224,27 @@ async def working(
     *,
     world: MemoryWorld | None = None,
     activities: ProvisioningActivities | None = None,
+    replication: MemoryReplication | None = None,
 ) -> AsyncIterator[Entities]:
     """Run workers on a world in memory that holds one ready cell."""
     world = world or MemoryWorld(known_cells=[cell_view()])
     parts = MemoryCells()
+    replication = replication or MemoryReplication(world)
     workers = build_workers(
         client,
-        all_activities(client, parts, activities or memory_activities(world)),
-        [REGION],
+        all_activities(
+            client,
+            parts,
+            activities or memory_activities(world),
+            memory_replicas(world, replication),
+        ),
+        sorted({REGION, *(cell.spec.region for cell in world.known_cells)}),
         workflow_runner=SANDBOX,
     )
     async with AsyncExitStack() as running:
         for worker in workers:
             await running.enter_async_context(worker)
-        yield Entities(client, world, parts)
+        yield Entities(client, world, parts, replication)
 
 
 async def fresh_namespace(client: Client) -> Client:

@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from controlplane.worker import DEPLOYMENT, build_workers
 from provisioning.memory import MemoryWorld
+from provisioning.replicas.memory import MemoryReplication
 from tests.engine import (
     CELL,
     REGION,
@@ -29,7 +30,7 @@ async def test_a_running_cell_upgrades_once_something_wakes_it(
 ) -> None:
     client = await fresh_namespace(engine.client)
     parts, world = MemoryCells(), MemoryWorld(known_cells=[cell_view()])
-    cells = Entities(client, world, parts).cells
+    cells = Entities(client, world, parts, MemoryReplication(world)).cells
 
     async def runs_on(build_id: str) -> bool:
         await cells.uncordon(CELL)

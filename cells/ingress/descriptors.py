@@ -13,6 +13,9 @@ OPEN_PATHS = (
 )
 """What any client of any namespace may call: it names no namespace and tells of none."""
 
+POLL_PATHS = tuple(f"/{SERVICE}/Poll{kind}TaskQueue" for kind in ("Activity", "Nexus", "Workflow"))
+"""How workers ask for tasks."""
+
 # They change or create namespaces, which is the control plane's alone.
 _MANAGEMENT = frozenset({"RegisterNamespace", "UpdateNamespace", "DeprecateNamespace"})
 

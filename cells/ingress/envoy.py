@@ -3,7 +3,8 @@
 Per connection: TLS with the certificate of the name asked for, which the gatekeeper delivers on
 demand; a client certificate, if the client has one, whose possession TLS proves and whose trust the
 gatekeeper judges (Envoy passes it the leaf alone). Who is refused gets a TLS alert. Per request:
-`cells.ingress.http_filters`. Adding, changing or deleting a namespace changes nothing here.
+`cells.ingress.http_filters`, then `cells.ingress.routes`. Adding, changing or deleting a namespace
+changes nothing here.
 
 Sessions are not resumed, so that every connection proves itself to the gatekeeper anew.
 """
@@ -13,26 +14,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from cells.ingress.clusters import (
+    BUFFER_BYTES,
+    FRONTEND,
+    GATEKEEPER,
+    HTTP2,
+    KEY_CHECKS,
+    cluster,
+    peer_secrets,
+    socket_address,
+)
 from cells.ingress.descriptors import descriptor_set
 from cells.ingress.durable_file import replace_file
-from cells.ingress.http_filters import TYPE, Json, http_filters, local_replies
-from cells.ingress.policies import AUTHORITY_HEADER, CERTIFICATE_HEADER
+from cells.ingress.http_filters import TYPE, Json, http_filters, refusals
 from cells.ingress.records import LONGEST_CONNECTION
-
-_GATEKEEPER = "gatekeeper"
-_KEY_CHECKS = "gatekeeper_key_checks"
-"""The gatekeeper too, apart: however many requests wait there, connections do not wait for them."""
-_FRONTEND = "frontend"
+from cells.ingress.routes import discovered_routes, unroutable
 
 _MOST_CONNECTIONS = 50_000
-_MOST_REQUESTS = 1_000_000
-
-# A request of 4 MiB has to fit whole into every buffer on its way.
-_BUFFER_BYTES = 8 << 20
-_HTTP2: Json = {
-    "initial_stream_window_size": _BUFFER_BYTES,
-    "initial_connection_window_size": 2 * _BUFFER_BYTES,
-}
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,10 @@ class IngressConfig:
     """The gatekeeper's Unix socket, in a folder that only its owner enters: keys travel there."""
     folder: Path
     """Where `write` keeps the configuration."""
+    peer_certificate_file: Path
+    """PEM: the certificate that other cells know this one by, and its private key."""
+    endpoint_ca_file: Path
+    """PEM: the CA that signs the endpoints' server certificates, in every cell."""
     limits: ConnectionLimits = ConnectionLimits()
 
     @property
@@ -83,6 +85,8 @@ def write(config: IngressConfig) -> Path:
     """Write the configuration to its folder, and return the file to start Envoy with."""
     config.folder.mkdir(parents=True, exist_ok=True)
     replace_file(config.descriptor_file, descriptor_set())
+    for name, secret in peer_secrets(config.peer_certificate_file, config.endpoint_ca_file).items():
+        replace_file(config.folder / name, json.dumps(secret, indent=1).encode())
     replace_file(config.bootstrap_file, json.dumps(bootstrap(config), indent=1).encode())
     return config.bootstrap_file
 
@@ -91,15 +95,15 @@ def bootstrap(config: IngressConfig) -> Json:
     """Return Envoy's bootstrap; equal configurations give equal bytes when written as JSON."""
     return {
         "node": {"id": config.cell, "cluster": "ingress"},
-        "admin": {"address": _address(config.admin)},
+        "admin": {"address": socket_address(config.admin)},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
-        "dynamic_resources": {"ads_config": _discovery()},
+        "dynamic_resources": {"ads_config": _discovery(), "cds_config": _peers()},
         "static_resources": {
             "listeners": [_listener(config)],
             "clusters": [
-                _cluster(_FRONTEND, _address(config.frontend)),
-                _cluster(_GATEKEEPER, {"pipe": {"path": str(config.gatekeeper_socket)}}),
-                _cluster(_KEY_CHECKS, {"pipe": {"path": str(config.gatekeeper_socket)}}),
+                cluster(FRONTEND, socket_address(config.frontend)),
+                cluster(GATEKEEPER, {"pipe": {"path": str(config.gatekeeper_socket)}}),
+                cluster(KEY_CHECKS, {"pipe": {"path": str(config.gatekeeper_socket)}}),
             ],
         },
     }
@@ -124,7 +128,7 @@ def _discovery() -> Json:
         "grpc_services": [
             {
                 "envoy_grpc": {
-                    "cluster_name": _GATEKEEPER,
+                    "cluster_name": GATEKEEPER,
                     # By default a restarted gatekeeper might be found after 30 s only.
                     "retry_policy": {
                         "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}
@@ -135,11 +139,16 @@ def _discovery() -> Json:
     }
 
 
+def _peers() -> Json:
+    # Envoy starts without its gatekeeper.
+    return {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "1s"}
+
+
 def _listener(config: IngressConfig) -> Json:
     return {
         "name": "ingress",
-        "address": _address(config.listen),
-        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "address": socket_address(config.listen),
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "filter_chains": [
             {
                 "transport_socket": _downstream_tls(),
@@ -199,7 +208,7 @@ def _ask_gatekeeper() -> Json:
             "include_tls_session": True,
             "send_tls_alert_on_denial": True,
             "failure_mode_allow": False,
-            "grpc_service": {"envoy_grpc": {"cluster_name": _GATEKEEPER}, "timeout": "2s"},
+            "grpc_service": {"envoy_grpc": {"cluster_name": GATEKEEPER}, "timeout": "2s"},
         },
     }
 
@@ -214,7 +223,7 @@ def _http(config: IngressConfig) -> Json:
             "codec_type": "HTTP2",
             "use_remote_address": True,
             "http2_protocol_options": {
-                **_HTTP2,
+                **HTTP2,
                 "connection_keepalive": {"interval": "30s", "timeout": "10s"},
             },
             "common_http_protocol_options": {
@@ -225,59 +234,8 @@ def _http(config: IngressConfig) -> Json:
             "stream_idle_timeout": "0s",
             "request_headers_timeout": "10s",
             "request_timeout": "60s",
-            "local_reply_config": local_replies(),
-            "route_config": {
-                # What the ingress alone needs to know ends here; an API key above all.
-                "request_headers_to_remove": [
-                    "authorization",
-                    CERTIFICATE_HEADER,
-                    AUTHORITY_HEADER,
-                ],
-                "virtual_hosts": [
-                    {
-                        "name": "temporal",
-                        "domains": ["*"],
-                        "routes": [
-                            {
-                                "match": {"prefix": "/"},
-                                "route": {
-                                    "cluster": _FRONTEND,
-                                    "timeout": "0s",
-                                    # The client's own deadline, however long, is the one.
-                                    "max_stream_duration": {"grpc_timeout_header_max": "0s"},
-                                },
-                            }
-                        ],
-                    }
-                ],
-            },
-            "http_filters": http_filters(config.descriptor_file, _KEY_CHECKS),
+            "local_reply_config": {"mappers": [*refusals(), *unroutable()]},
+            "rds": discovered_routes(),
+            "http_filters": http_filters(config.descriptor_file, KEY_CHECKS),
         },
     }
-
-
-def _cluster(name: str, address: Json) -> Json:
-    options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    return {
-        "name": name,
-        "type": "STRICT_DNS" if "socket_address" in address else "STATIC",
-        "connect_timeout": "1s",
-        # Each long poll is a request under way; Envoy's default is 1,024 of them in all.
-        "circuit_breakers": {"thresholds": [{"max_requests": _MOST_REQUESTS}]},
-        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
-        "typed_extension_protocol_options": {
-            options: {
-                "@type": TYPE + options,
-                "explicit_http_config": {"http2_protocol_options": _HTTP2},
-            }
-        },
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-        },
-    }
-
-
-def _address(host_port: str) -> Json:
-    host, _, port = host_port.rpartition(":")
-    return {"socket_address": {"address": host, "port_value": int(port)}}

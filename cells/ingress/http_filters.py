@@ -58,26 +58,24 @@ def http_filters(descriptor_set: Path, gatekeeper: str) -> list[Json]:
     ]
 
 
-def local_replies() -> Json:
+def refusals() -> list[Json]:
     """Return what Envoy says where its own filter has no more to say than that access is denied."""
-    return {
-        "mappers": [
-            {
-                "filter": {
-                    "extension_filter": {
-                        "name": "denied_by",
-                        "typed_config": {
-                            "@type": TYPE
-                            + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                            "expression": f"response.code_details == '{denied_by(policy)}'",
-                        },
-                    }
-                },
-                "body": {"inline_string": words},
-            }
-            for policy, words in WHY_DENIED.items()
-        ]
-    }
+    return [
+        {
+            "filter": {
+                "extension_filter": {
+                    "name": "denied_by",
+                    "typed_config": {
+                        "@type": TYPE
+                        + "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+                        "expression": f"response.code_details == '{denied_by(policy)}'",
+                    },
+                }
+            },
+            "body": {"inline_string": words},
+        }
+        for policy, words in WHY_DENIED.items()
+    ]
 
 
 def _lua(name: str, constants: str) -> Json:

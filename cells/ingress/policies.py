@@ -31,6 +31,7 @@ REQUEST_LIMITS = "ingress.request_limits"
 """The names of the configurations."""
 
 # tenant.lua writes these, and nothing that a client sends under their names reaches the filters.
+# The authority alone is written for a peer.
 CERTIFICATE_HEADER = "x-ingress-certificate"
 AUTHORITY_HEADER = "x-ingress-authority"
 

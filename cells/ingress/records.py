@@ -40,6 +40,11 @@ class AdmissionRules:
     """Client certificates refused, sorted: hexadecimal, lower case, no leading zeros."""
     requests_per_second: int = 0
     """Over all connections, with bursts of as many; 0: no limit."""
+    active_cell: str = ""
+    """Where requests are passed on to; empty: they are this cell's own to answer. An admission
+    leaves it as it finds it."""
+    forward_polls: bool = True
+    """Whether workers' polls are passed on, too."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ class IngressRecord:
             "api_keys": "on" if rules.api_keys else "off",
             "revoked_serials": ",".join(rules.revoked_serials),
             "requests_per_second": str(rules.requests_per_second),
+            # Left out where they say nothing: records from before have the digest that they had.
+            **({"active_cell": rules.active_cell} if rules.active_cell else {}),
+            **({} if rules.forward_polls else {"forward_polls": "off"}),
         }
 
 

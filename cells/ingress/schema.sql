@@ -23,6 +23,15 @@ CREATE TABLE IF NOT EXISTS namespaces (
 ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS api_keys boolean NOT NULL DEFAULT false;
 ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS revoked_serials jsonb NOT NULL DEFAULT '[]';
 ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS requests_per_second integer NOT NULL DEFAULT 0;
+-- The cell that requests are passed on to; empty where they are answered here.
+ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS active_cell text NOT NULL DEFAULT '';
+ALTER TABLE namespaces ADD COLUMN IF NOT EXISTS forward_polls boolean NOT NULL DEFAULT true;
+
+-- Where the ingresses of those cells answer, host:port. Tenants see none of it.
+CREATE TABLE IF NOT EXISTS peers (
+    cell text PRIMARY KEY,
+    ingress text NOT NULL
+);
 
 -- Who may use API keys, as far as this cell is concerned: the public keys that sign them, and the
 -- keys that are live, by account. Tenants see none of it.
@@ -77,7 +86,7 @@ BEGIN
     EXECUTE format(
         'GRANT SELECT (namespace, uid, role, login, rotated_at, server_name, admitted, client_ca,
                        certificate_filters, api_keys, revoked_serials, requests_per_second,
-                       certificate_chain, created_at, updated_at)
+                       active_cell, forward_polls, certificate_chain, created_at, updated_at)
          ON namespaces TO %I', tenants);
 END $$;
 
@@ -99,6 +108,14 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER announce_namespace AFTER INSERT OR UPDATE OR DELETE ON namespaces
     FOR EACH ROW EXECUTE FUNCTION announce_namespace();
+
+CREATE OR REPLACE FUNCTION announce_peers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('peers', '');
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER announce_peers AFTER INSERT OR UPDATE OR DELETE ON peers
+    FOR EACH STATEMENT EXECUTE FUNCTION announce_peers();
 
 CREATE OR REPLACE FUNCTION announce_api_keys() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

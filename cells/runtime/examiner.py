@@ -23,16 +23,18 @@ class AddressExaminer:
     canary: Canary
 
     async def examine(self, cell: str, spec: CellSpec) -> Sequence[str]:
-        observed, deep, canary = await asyncio.gather(
-            self.observer.observe(cell, spec),
-            _deep_problems(spec.addresses.frontend),
-            self._canary_problems(cell, spec),
+        health, canary = await asyncio.gather(self.health(cell, spec), self.canaries(cell, spec))
+        return [*health, *canary]
+
+    async def health(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        observed, deep = await asyncio.gather(
+            self.observer.observe(cell, spec), _deep_problems(spec.addresses.frontend)
         )
         if observed.server_version is None:
             deep = []  # That the server does not answer is said already.
-        return [*observed.problems, *deep, *canary]
+        return [*observed.problems, *deep]
 
-    async def _canary_problems(self, cell: str, spec: CellSpec) -> list[str]:
+    async def canaries(self, cell: str, spec: CellSpec) -> Sequence[str]:
         flight = asyncio.wait_for(self.canary.fly(cell, spec), CANARY_SECONDS)
         # Whatever kept it from coming back is what we want to know.
         (outcome,) = await asyncio.gather(flight, return_exceptions=True)

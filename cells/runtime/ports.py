@@ -69,6 +69,18 @@ class CellExaminer(Protocol):
         ...
 
 
+class PartsExaminer(Protocol):
+    """Says the same in its parts, for those who judge them apart."""
+
+    async def health(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        """Return which parts do not answer, and what deep health says. Empty if well."""
+        ...
+
+    async def canaries(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        """Return why the canary did not come back. Empty if it did."""
+        ...
+
+
 class Canary(Protocol):
     """A workflow that goes all the way through a cell's ingress and back."""
 

@@ -24,6 +24,8 @@ class Sickness:
     """From then on; None for ever."""
     under_load: bool = False
     """Only where there is load."""
+    only_canaries: bool = False
+    """All parts call themselves well; canaries do not come back."""
 
 
 @dataclass
@@ -39,13 +41,29 @@ class MemoryExaminer:
     _first_seen: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     async def examine(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        found = await self._sicknesses(cell, spec)
+        return [*self._silence(cell), *(sickness.problem for sickness in found)]
+
+    async def health(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        found = await self._sicknesses(cell, spec)
+        problems = (sickness.problem for sickness in found if not sickness.only_canaries)
+        return [*self._silence(cell), *problems]
+
+    async def canaries(self, cell: str, spec: CellSpec) -> Sequence[str]:
+        found = await self._sicknesses(cell, spec)
+        problems = (sickness.problem for sickness in found if sickness.only_canaries)
+        return [*self._silence(cell), *problems]
+
+    def _silence(self, cell: str) -> list[str]:
+        return [] if self.runtime.cells[cell].serves else ["Temporal does not answer"]
+
+    async def _sicknesses(self, cell: str, spec: CellSpec) -> list[Sickness]:
         version = (await self.runtime.running(cell, spec)).server_version
         now = self.now()
         seen_for = now - self._first_seen.setdefault((cell, version), now)
         self.looks[cell] += 1
-        silent = [] if self.runtime.cells[cell].serves else ["Temporal does not answer"]
-        return silent + [
-            sickness.problem
+        return [
+            sickness
             for sickness in self.sicknesses
             if sickness.cell in ("", cell)
             and sickness.server_version in ("", version)

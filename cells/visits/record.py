@@ -94,6 +94,7 @@ def end(state: CellState, request: EndVisit, now: datetime) -> bool:
         message=request.message,
         generation=visit.generation,
         ended_at=now,
+        by=visit.by,
     )
     state.ended_visits = [*state.ended_visits, ended][-ENDED_VISITS_KEPT:]
     state.visit = None
@@ -106,6 +107,27 @@ def end(state: CellState, request: EndVisit, now: datetime) -> bool:
     if request.outcome == VisitOutcome.BROKEN:
         state.quarantine = Cordon(request.message, f"visit {visit.id}", now)
     return True
+
+
+def released(visit: Visit, by: str, reason: str) -> EndVisit:
+    """Return how a visit ends that a person ends because its workflow is dead.
+
+    In preflight it has touched nothing. Afterwards nobody knows what it left.
+    """
+    said = f"its workflow is gone, and {by} released the cell: {reason}"
+    if visit.phase is VisitPhase.PREFLIGHT:
+        return EndVisit(visit.id, VisitOutcome.REFUSED, None, "", f"{said}. Nothing was touched")
+    message = (
+        f"{said}. It died in phase {visit.phase} on the way to {visit.release}: see what the cell "
+        "runs and whether it is well, then lift its quarantine"
+    )
+    return EndVisit(visit.id, VisitOutcome.BROKEN, None, "", message)
+
+
+def left_broken(state: CellState) -> bool:
+    """Return whether nobody knows what the last visit left: it may be what it was to bring."""
+    last = state.ended_visits[-1] if state.ended_visits else None
+    return last is not None and last.outcome is VisitOutcome.BROKEN and state.software is None
 
 
 def _busy(state: CellState, visit: Visit) -> str:

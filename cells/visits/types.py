@@ -116,6 +116,8 @@ class EndedVisit:
     generation: int
     """The last that it could write with."""
     ended_at: datetime
+    by: str = ""
+    """The id of the workflow that asked for it."""
 
 
 @dataclass(frozen=True)

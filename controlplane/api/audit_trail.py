@@ -51,7 +51,7 @@ class AuditTrail:
                 number=1,
                 what=call.action,
                 status=status,
-                actor=_actor(call.caller),
+                actor=actor_of(call.caller),
                 operation=call.operation,
                 forwarded_for=call.forwarded_for[:1024],
                 details=_details(call, request, answer, change),
@@ -59,7 +59,8 @@ class AuditTrail:
         )
 
 
-def _actor(caller: Principal) -> Actor:
+def actor_of(caller: Principal) -> Actor:
+    """Return who the caller is, as the audit log says it."""
     match caller.owner:
         case User(id=owner, email=email):
             return Actor("user", owner, email, caller.key.id)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import JsonValue, TypeAdapter
 
 from cells.ports import CellProjection
+from cells.replication.types import LinkHealth
 from cells.types import CellView, Cordon
 from controlplane.api.changes import note_change
 from controlplane.api.operator_calls import OperatorCalls, actor
@@ -17,6 +18,7 @@ from controlplane.api.strict_body import KeepableText
 from controlplane.errors import not_found
 from controlplane.identity.types import Principal
 from controlplane.store.queries import ReadModel
+from controlplane.store.replication import ReplicationLinks
 
 _CORDON: TypeAdapter[Cordon | None] = TypeAdapter(Cordon | None)
 
@@ -27,6 +29,7 @@ class CellRoutes:
     reads: ReadModel
     projection: CellProjection
     writer: CellWriter
+    links: ReplicationLinks
 
     def router(self, caller: Callable[..., Awaitable[Principal]]) -> APIRouter:
         """Return the paths; `caller` is the dependency that says who is calling."""
@@ -44,6 +47,13 @@ class CellRoutes:
             """Return one cell."""
             await self.calls.reading(caller, "fleet.cells")
             return await self._known(cell)
+
+        @router.get("/{cell}/links")
+        async def links(caller: Caller, cell: KeepableText) -> list[LinkHealth]:
+            """Return how well the cell keeps up with others, and they with it, as last seen."""
+            await self.calls.reading(caller, "fleet.cells.links")
+            await self._known(cell)
+            return await self.links.of_cell(cell)
 
         @router.post("/{cell}:cordon")
         async def cordon(caller: Caller, cell: KeepableText, asked: CellRequest) -> CellView:
@@ -83,6 +93,21 @@ class CellRoutes:
                 lambda: self.writer.lift_quarantine(cell, by=actor(caller)),
             )
 
+        @router.post("/{cell}:release-visit")
+        async def release_visit(caller: Caller, cell: KeepableText, asked: CellRequest) -> CellView:
+            """Free the cell from a visit whose workflow was terminated, and tell who asked for it.
+
+            A cell that the visit may have changed is quarantined until somebody has looked at it.
+            """
+            return await self._change(
+                caller,
+                "fleet.cells.release-visit",
+                cell,
+                asked,
+                "release visit",
+                lambda: self.writer.release_visit(cell, reason=asked.reason, by=actor(caller)),
+            )
+
         return router
 
     async def _known(self, cell: str) -> CellView:
@@ -115,4 +140,5 @@ def _kept_away(cell: CellView) -> dict[str, JsonValue]:
     return {
         "cordon": _CORDON.dump_python(cell.cordon, mode="json"),
         "quarantine": _CORDON.dump_python(cell.quarantine, mode="json"),
+        "visit": "" if cell.visit is None else cell.visit.id,
     }

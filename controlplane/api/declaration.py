@@ -3,12 +3,10 @@
 What provisioning has a field of its own for is taken out of the declaration that is kept with it.
 So two specs that mean the same are equal, whichever of the API's older and present fields they use.
 
-Connectivity rules, capacity, fairness and the settings of high availability are kept and shown, and
-nothing enforces them yet.
+Connectivity rules, capacity and fairness are kept and shown, and nothing enforces them yet.
 """
 
 import base64
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from google.protobuf.message import Message
@@ -17,6 +15,7 @@ from temporalio.api.cloud.namespace.v1 import NamespaceSpec as Declaration
 from controlplane.api import limits
 from controlplane.api.messages import declaration
 from controlplane.api.mtls import declared_client_ca, read_client_ca, read_filters
+from controlplane.api.replica_rules import Regions, ReplicaRules, kept
 from controlplane.api.search_attributes import read_search_attributes
 from controlplane.api.versions import LATEST, MTLS_ENABLED, ApiVersion, keep_what_is_newer
 from controlplane.errors import invalid_argument
@@ -46,7 +45,7 @@ def check_name(name: str) -> None:
 
 def read_declaration(
     declared: Declaration,
-    regions: Collection[str],
+    rules: ReplicaRules,
     allowed: AccountLimits,
     now: datetime,
     version: ApiVersion = LATEST,
@@ -59,21 +58,22 @@ def read_declaration(
             "spec.capacity_spec.provisioned cannot be set at creation: create the namespace "
             "without it, then update it"
         )
-    region = _new_region(declared, regions)
+    regions = rules.of_new(declared)
     days = declared.retention_days or limits.DEFAULT_RETENTION_DAYS
-    return _spec(declared, region, _retention(days, allowed), allowed, now, version)
+    return _spec(declared, regions, _retention(days, allowed), allowed, now, version)
 
 
 def read_replacement(
     declared: Declaration,
     view: NamespaceView,
+    rules: ReplicaRules,
     allowed: AccountLimits,
     now: datetime,
     version: ApiVersion = LATEST,
 ) -> NamespaceSpec:
     """Return what takes the place of the namespace's spec when its caller declares this one.
 
-    It is replaced whole but for what absence leaves as it is: the region, the retention, high
+    It is replaced whole but for what absence leaves as it is: the regions, the retention, high
     availability, capacity, fairness, and fields that the caller's version does not know.
     """
     _check_size(declared)
@@ -83,7 +83,7 @@ def read_replacement(
             f"spec.name {declared.name[:100]!r} is not the namespace's: it cannot be renamed, send "
             f"{stored.name!r}"
         )
-    _check_region_stays(declared, view)
+    regions = rules.of_changed(declared, view, now)
     whole = Declaration()
     whole.CopyFrom(declared)
     for field in ("high_availability", "capacity_spec", "fairness"):
@@ -95,12 +95,12 @@ def read_replacement(
         if declared.retention_days
         else view.spec.retention
     )
-    return _spec(whole, view.spec.region, retention, allowed, now, version)
+    return _spec(whole, regions, retention, allowed, now, version)
 
 
 def _spec(
     declared: Declaration,
-    region: str,
+    regions: Regions,
     retention: timedelta,
     allowed: AccountLimits,
     now: datetime,
@@ -119,6 +119,7 @@ def _spec(
         )
     _check_capacity(declared)
     client_ca = read_client_ca(mtls, allowed, now) if by_certificate else ""
+    region, replicas = kept(regions)
     return NamespaceSpec(
         region=region,
         retention=retention,
@@ -126,30 +127,34 @@ def _spec(
         certificate_filters=read_filters(mtls, allowed) if by_certificate else (),
         search_attributes=read_search_attributes(declared, allowed),
         delete_protection=declared.lifecycle.enable_delete_protection,
-        declaration=_kept(declared, client_ca),
+        declaration=_declaration(declared, client_ca),
         managed_ca=by_certificate and not client_ca,
         api_keys=declared.api_key_auth.enabled,
+        replicas=replicas,
+        managed_failover=not declared.high_availability.disable_managed_failover,
+        forward_polls=not declared.high_availability.disable_passive_poller_forwarding,
     )
 
 
-def _kept(declared: Declaration, client_ca: str) -> str:
+def _declaration(declared: Declaration, client_ca: str) -> str:
     """Return what only the declaration says, in one form for each meaning."""
-    kept = Declaration()
-    kept.CopyFrom(declared)
+    rest = Declaration()
+    rest.CopyFrom(declared)
     as_sent = declared_client_ca(declared.mtls_auth)
-    _clear(kept, "name", "regions", "replicas", "retention_days")
-    _clear(kept, "search_attributes", "custom_search_attributes")
-    _clear(kept.mtls_auth, "enabled", "accepted_client_ca", "accepted_client_ca_deprecated")
-    _clear(kept.mtls_auth, "certificate_filters")
+    _clear(rest, "name", "regions", "replicas", "retention_days")
+    _clear(rest, "search_attributes", "custom_search_attributes")
+    _clear(rest.mtls_auth, "enabled", "accepted_client_ca", "accepted_client_ca_deprecated")
+    _clear(rest.mtls_auth, "certificate_filters")
     if client_ca and as_sent != client_ca.encode():
         # Clients expect the text that they sent, their comments included.
-        kept.mtls_auth.accepted_client_ca = as_sent
-    _clear(kept.api_key_auth, "enabled")
-    _clear(kept.lifecycle, "enable_delete_protection")
-    if not kept.codec_server.endpoint:
-        _clear(kept, "codec_server")
-    _clear(kept, *(name for name in _MEAN_NOTHING_EMPTY if not getattr(kept, name).ByteSize()))
-    return base64.b64encode(kept.SerializeToString(deterministic=True)).decode()
+        rest.mtls_auth.accepted_client_ca = as_sent
+    _clear(rest.api_key_auth, "enabled")
+    _clear(rest.lifecycle, "enable_delete_protection")
+    _clear(rest.high_availability, "disable_managed_failover", "disable_passive_poller_forwarding")
+    if not rest.codec_server.endpoint:
+        _clear(rest, "codec_server")
+    _clear(rest, *(name for name in _MEAN_NOTHING_EMPTY if not getattr(rest, name).ByteSize()))
+    return base64.b64encode(rest.SerializeToString(deterministic=True)).decode()
 
 
 def _clear(message: Message, *fields: str) -> None:
@@ -181,45 +186,3 @@ def _retention(days: int, allowed: AccountLimits) -> timedelta:
             f"{limits.DEFAULT_RETENTION_DAYS} at creation and for no change in an update"
         )
     return timedelta(days=days)
-
-
-def _new_region(declared: Declaration, known: Collection[str]) -> str:
-    replicas = [replica.region for replica in declared.replicas]
-    wanted = replicas or list(declared.regions)
-    if replicas and declared.regions and set(replicas) != set(declared.regions):
-        raise invalid_argument(
-            f"spec.regions ({', '.join(declared.regions)}) and spec.replicas "
-            f"({', '.join(replicas)}) name different regions: send one of the two"
-        )
-    if not wanted:
-        raise invalid_argument(
-            f"the spec names no region: send one of {_listed(known)} in spec.replicas"
-        )
-    if len(wanted) > 1:
-        raise invalid_argument(
-            f"the spec names {len(wanted)} regions ({', '.join(wanted)}): send one; replicas come "
-            "with high availability, which is not available yet"
-        )
-    if wanted[0] not in known:
-        raise invalid_argument(
-            f"region {wanted[0]!r} is not part of this fleet: send one of {_listed(known)}"
-        )
-    return wanted[0]
-
-
-def _check_region_stays(declared: Declaration, view: NamespaceView) -> None:
-    """Refuse other regions than the namespace's in either field; none at all leave them be."""
-    for field, named in (
-        ("replicas", [replica.region for replica in declared.replicas]),
-        ("regions", list(declared.regions)),
-    ):
-        if named and named != [view.spec.region]:
-            raise invalid_argument(
-                f"spec.{field} names {', '.join(named)}, and the namespace is in "
-                f"{view.spec.region}: an update does not move a namespace; regions are added with "
-                "AddNamespaceRegion and removed with DeleteNamespaceRegion"
-            )
-
-
-def _listed(regions: Collection[str]) -> str:
-    return ", ".join(sorted(regions)) or "(the fleet has no regions yet)"

@@ -8,6 +8,8 @@ from cells.types import CellView
 from controlplane.api.rollout_types import DryRun, PlannedCell
 from rollout.plan import apply, new_state, plan, problems
 from rollout.planning.approvals import plan_hash
+from rollout.planning.patches import head_starts
+from rollout.planning.problems import warnings
 from rollout.types import (
     FINISHED_STATUSES,
     CellFacts,
@@ -70,6 +72,9 @@ def dry_run(
         problems=tuple(problems(request.policy, fleet, release)),
         plan_hash=bound_to,
         writing=tuple(writing),
+        warnings=tuple(warnings(request.policy, fleet, release)),
+        patch_credit=request.patch_credit,
+        head_starts=head_starts(state),
     )
 
 

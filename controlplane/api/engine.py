@@ -13,10 +13,14 @@ from controlplane.api.ports import EngineUnavailable
 from controlplane.payloads import data_converter
 from provisioning.client import NamespaceClient
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceView,
     RenameSearchAttribute,
     RevokeCertificate,
@@ -83,6 +87,18 @@ class EngineWriter:
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         return await self._accepted(self.namespaces.delete(namespace, request))
+
+    async def fail_over(self, namespace: str, request: FailOver) -> NamespaceView:
+        return await self._accepted(self.namespaces.fail_over(namespace, request))
+
+    async def migrate(self, namespace: str, request: MigrateNamespace) -> NamespaceView:
+        return await self._accepted(self.namespaces.migrate(namespace, request))
+
+    async def confirm_migration(self, namespace: str, request: ConfirmMigration) -> NamespaceView:
+        return await self._accepted(self.namespaces.confirm_migration(namespace, request))
+
+    async def abort_change(self, namespace: str, request: AbortReplicaChange) -> NamespaceView:
+        return await self._accepted(self.namespaces.abort_change(namespace, request))
 
     async def _accepted(self, request: Awaitable[NamespaceView]) -> NamespaceView:
         return await accepted(request, self.accept_within_seconds)

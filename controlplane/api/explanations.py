@@ -9,6 +9,7 @@ from controlplane.errors import not_found
 from controlplane.store.inventory import cell_facts
 from rollout.bake import Bake
 from rollout.calendar import Calendar
+from rollout.planning.approvals import told
 from rollout.types import (
     CellProgress,
     CellStatus,
@@ -78,6 +79,8 @@ def present_plan(view: RolloutView) -> PresentPlan:
         waits=view.waits,
         done=sum(p.status is CellStatus.DONE for p in view.cells.values()),
         cells=len(view.cells),
+        evidence_digest=view.evidence_digest,
+        evidence=told(view.evidence),
     )
 
 
@@ -100,6 +103,13 @@ def _words(
         yield f"The rollout is {view.phase}{_because(view.message)}."
     if view.paused_by:
         yield f"It is paused: {view.paused_by}."
+    if view.emergency is not None and not view.emergency.closed:
+        yield (
+            f"It is an emergency that {view.emergency.actor} declared"
+            f"{_until(view.emergency.until)}: {view.emergency.reason}."
+        )
+    if (how := view.drifted.get(cell)) is not None:
+        yield f"Somebody changed it by hand: {how}."
     for wait in waits:
         yield f"It waits: {wait.message}{_until(wait.until)}."
     if progress.status in _TO_COME:
@@ -122,8 +132,9 @@ def _status(view: RolloutView, cell: str, progress: CellProgress) -> str:
 
 def _baking(ring: int, bake: Bake) -> str:
     seen = "nothing was seen yet" if bake.verdict is None else f"the last verdict is {bake.verdict}"
+    given = f", {bake.inherited} of it for what it is a patch of" if bake.inherited else ""
     return (
-        f"Ring {ring} bakes: {bake.credit} of {bake.needed} green evidence, and {seen}"
+        f"Ring {ring} bakes: {bake.credit} of {bake.needed} green evidence{given}, and {seen}"
         f"{_because(bake.message)}."
     )
 

@@ -1,4 +1,4 @@
-"""Rollouts, the disruption ledger and cells, reached through the engine."""
+"""What runs the fleet, reached through the engine."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -9,8 +9,20 @@ from cells.client import CellClient
 from cells.ledger.client import LedgerClient
 from cells.ledger.types import Fence, Fenced
 from cells.types import CellView
+from cells.visits.client import VisitClient
 from controlplane.api.engine import ACCEPT_WITHIN_SECONDS, accepted
 from controlplane.errors import not_found
+from provisioning.automatic.client import AvailabilityClient
+from provisioning.automatic.types import (
+    AvailabilityView,
+    LiftCellHold,
+    PauseAvailability,
+    ResumeAvailability,
+    SetAvailabilityPolicy,
+)
+from provisioning.evacuation.client import EvacuationClient
+from provisioning.evacuation.types import Control as EvacuationControl
+from provisioning.evacuation.types import EvacuationView, StartEvacuation
 from rollout.client import RolloutClient
 from rollout.types import Control, RolloutView, StartRollout
 
@@ -56,6 +68,10 @@ class EngineCells:
     async def lift_quarantine(self, cell: str, *, by: str) -> CellView:
         return await self._accepted(cell, self.cells.lift_quarantine(cell, by=by))
 
+    async def release_visit(self, cell: str, *, reason: str, by: str) -> CellView:
+        visits = VisitClient(self.cells)
+        return await self._accepted(cell, visits.release(cell, reason=reason, by=by))
+
     async def _accepted(self, cell: str, request: Awaitable[CellView]) -> CellView:
         try:
             return await accepted(request, self.accept_within_seconds)
@@ -63,3 +79,40 @@ class EngineCells:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise not_found(f"cell {cell!r} not found") from None
             raise
+
+
+@dataclass(frozen=True)
+class EngineEvacuations:
+    """Adapter of `controlplane.api.ports.EvacuationWriter`."""
+
+    evacuations: EvacuationClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def start(self, request: StartEvacuation) -> EvacuationView:
+        return await accepted(self.evacuations.start(request), self.accept_within_seconds)
+
+    async def control(self, cell: str, request: EvacuationControl) -> EvacuationView:
+        return await accepted(self.evacuations.control(cell, request), self.accept_within_seconds)
+
+
+@dataclass(frozen=True)
+class EngineAvailability:
+    """Adapter of `controlplane.api.ports.AvailabilityWriter`."""
+
+    availability: AvailabilityClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def pause(self, request: PauseAvailability) -> AvailabilityView:
+        return await self._accepted(self.availability.pause(request))
+
+    async def resume(self, request: ResumeAvailability) -> AvailabilityView:
+        return await self._accepted(self.availability.resume(request))
+
+    async def set_policy(self, request: SetAvailabilityPolicy) -> AvailabilityView:
+        return await self._accepted(self.availability.set_policy(request))
+
+    async def lift_hold(self, request: LiftCellHold) -> AvailabilityView:
+        return await self._accepted(self.availability.lift_hold(request))
+
+    async def _accepted(self, request: Awaitable[AvailabilityView]) -> AvailabilityView:
+        return await accepted(request, self.accept_within_seconds)

@@ -9,6 +9,8 @@ FILTER_PATTERN = re.compile(r"\*?[^*]*|[^*]*\*")
 SEARCH_ATTRIBUTE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 TAG = re.compile(r"[a-z0-9._@-]{1,63}")
 """Keys and values ("Namespaces")."""
+REPLICAS = 2
+"""Of one namespace, the active one included ("High Availability")."""
 CAPACITY_UNITS = (2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 """What can be provisioned, in TRU ("Capacity modes")."""
 SPEC_BYTES = 128 * 1024

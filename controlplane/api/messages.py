@@ -1,6 +1,7 @@
 """The Cloud Ops API's messages, filled from what we know: its present fields and the older ones."""
 
 import base64
+from collections import Counter
 from datetime import datetime, timedelta
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -18,15 +19,11 @@ from temporalio.api.cloud.resource.v1 import ResourceState
 
 from controlplane.api.endpoints import Addresses
 from controlplane.api.mtls import declared_client_ca, filter_message
+from controlplane.api.replica_states import ReplicaState, replicas_wanted
 from controlplane.api.search_attributes import fill_search_attributes
 from controlplane.api.versions import LATEST, ApiVersion, hide_what_breaks
 from controlplane.store.operations import AnyOperation
-from provisioning.types import (
-    NamespaceLife,
-    NamespaceView,
-    Operation,
-    OperationState,
-)
+from provisioning.types import NamespaceView, Operation, OperationState
 
 CHECK_AGAIN_AFTER = timedelta(seconds=1)
 
@@ -41,7 +38,7 @@ def namespace_message(
         spec=declaration(view),
         state=ResourceState.Value(f"RESOURCE_STATE_{view.life.value}"),
         state_deprecated=view.life.value.replace("_", "").lower(),
-        active_region=view.spec.region,
+        active_region=view.active_region,
         created_time=timestamp(view.created_at),
         tags=view.tags,
     )
@@ -66,9 +63,9 @@ def declaration(view: NamespaceView) -> Declaration:
     spec.name = view.id.rpartition(".")[0]
     spec.retention_days = view.spec.retention.days
     # Clients of either age read one of the two.
-    spec.regions[:] = [view.spec.region]
+    spec.regions[:] = view.spec.regions
     del spec.replicas[:]
-    spec.replicas.append(ReplicaSpec(region=view.spec.region))
+    spec.replicas.extend(ReplicaSpec(region=region) for region in view.spec.regions)
     _fill_mtls(spec, view)
     # Some clients take its absence for an unknown value.
     spec.api_key_auth.enabled = view.spec.api_keys
@@ -77,6 +74,11 @@ def declaration(view: NamespaceView) -> Declaration:
     fill_search_attributes(spec, view.spec)
     if view.spec.delete_protection:
         spec.lifecycle.enable_delete_protection = True
+    # A declaration from before these were provisioned holds them itself.
+    if not view.spec.managed_failover:
+        spec.high_availability.disable_managed_failover = True
+    if not view.spec.forward_polls:
+        spec.high_availability.disable_passive_poller_forwarding = True
     return spec
 
 
@@ -130,25 +132,33 @@ def _fill_mtls(spec: Declaration, view: NamespaceView) -> None:
 
 
 def _fill_regions(message: Namespace, view: NamespaceView) -> None:
-    region = view.spec.region
-    status, replica = _regional_states(view.life)
-    message.region_status[region].state = status
-    message.region_status[region].state_deprecated = (
-        NamespaceRegionStatus.State.Name(status).removeprefix("STATE_").lower()
-    )
-    message.region_status[region].async_operation_id = message.async_operation_id
-    message.replicas.append(Replica(id=region, is_primary=True, state=replica, region=region))
+    replicas = replicas_wanted(view)
+    shared = Counter(replica.region for replica in replicas)
+    for replica in replicas:
+        region = replica.region
+        state = NamespaceRegionStatus.State.Value(f"STATE_{replica.state.value}")
+        # Of two in one region, that of the active one: it comes first.
+        if region not in message.region_status:
+            message.region_status[region].state = state
+            message.region_status[region].state_deprecated = replica.state.value.lower()
+            message.region_status[region].async_operation_id = message.async_operation_id
+        message.replicas.append(
+            Replica(
+                id=region if shared[region] == 1 else replica.cell or f"{region}-new",
+                is_primary=replica.is_active,
+                state=_replica_state(replica.state),
+                region=region,
+            )
+        )
 
 
-def _regional_states(
-    life: NamespaceLife,
-) -> tuple[NamespaceRegionStatus.State.ValueType, Replica.ReplicaState.ValueType]:
-    match life:
-        case NamespaceLife.ACTIVATING:
-            return NamespaceRegionStatus.STATE_ADDING, Replica.REPLICA_STATE_ADDING
-        case NamespaceLife.ACTIVE | NamespaceLife.UPDATING | NamespaceLife.UPDATE_FAILED:
-            return NamespaceRegionStatus.STATE_ACTIVE, Replica.REPLICA_STATE_ACTIVE
-        case NamespaceLife.DELETING | NamespaceLife.DELETED:
-            return NamespaceRegionStatus.STATE_REMOVING, Replica.REPLICA_STATE_REMOVING
-        case NamespaceLife.ACTIVATION_FAILED | NamespaceLife.DELETE_FAILED:
-            return NamespaceRegionStatus.STATE_FAILED, Replica.REPLICA_STATE_FAILED
+def _replica_state(state: ReplicaState) -> Replica.ReplicaState.ValueType:
+    match state:
+        case ReplicaState.ADDING:
+            return Replica.REPLICA_STATE_ADDING
+        case ReplicaState.ACTIVE | ReplicaState.PASSIVE:
+            return Replica.REPLICA_STATE_ACTIVE
+        case ReplicaState.REMOVING:
+            return Replica.REPLICA_STATE_REMOVING
+        case ReplicaState.FAILED:
+            return Replica.REPLICA_STATE_FAILED

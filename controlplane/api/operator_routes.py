@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from fastapi import APIRouter
 
+from controlplane.api.availability_routes import AvailabilityRoutes
 from controlplane.api.calendar_routes import CalendarRoutes
 from controlplane.api.calls import Calls
 from controlplane.api.cell_routes import CellRoutes
+from controlplane.api.evacuation_routes import EvacuationRoutes
 from controlplane.api.ledger_routes import LedgerRoutes
 from controlplane.api.operator_calls import OperatorCalls
 from controlplane.api.ports import FleetWriters
@@ -14,13 +16,17 @@ from controlplane.api.release_routes import ReleaseRoutes
 from controlplane.api.rollout_routes import RolloutRoutes
 from controlplane.api.rollout_starts import RolloutStarts
 from controlplane.identity.types import Principal
+from controlplane.store.availability import AvailabilityProjections
 from controlplane.store.calendars import Calendars
+from controlplane.store.evacuation_projections import EvacuationProjections
+from controlplane.store.evacuations import Evacuations
 from controlplane.store.inventory import StoredInventory
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
 from controlplane.store.queries import ReadModel
 from controlplane.store.releases import Releases
+from controlplane.store.replication import ReplicationLinks
 from controlplane.store.rollout_projections import RolloutProjections
 from controlplane.store.rollouts import Rollouts
 
@@ -42,7 +48,15 @@ def operator_routers(
         writers.rollouts,
         RolloutProjections(pool),
     )
-    yield CellRoutes(asked, reads, Projections(pool), writers.cells).router(caller)
+    yield CellRoutes(asked, reads, Projections(pool), writers.cells, ReplicationLinks(pool)).router(
+        caller
+    )
+    yield EvacuationRoutes(
+        asked, reads, Evacuations(pool), writers.evacuations, EvacuationProjections(pool)
+    ).router(caller)
+    yield AvailabilityRoutes(
+        asked, reads, AvailabilityProjections(pool), writers.availability
+    ).router(caller)
     yield ReleaseRoutes(asked, releases).router(caller)
     yield RolloutRoutes(asked, starts, calendars, writers.simulator).router(caller)
     yield LedgerRoutes(asked, LedgerProjections(pool), writers.ledger).router(caller)

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from controlplane.api.rollout_types import Name, Reason
-from controlplane.api.strict_body import StrictBody
+from controlplane.api.strict_body import Name, Reason, StrictBody
 from rollout.calendar import EVERYWHERE, MOST_ENTRIES, Calendar, ChangeWindow, Freeze
 
 

@@ -11,6 +11,7 @@ from cells.visits.types import VisitRules
 from controlplane.api.strict_body import StrictBody
 from rollout.gates import Gate
 from rollout.policy import (
+    Drift,
     RingPolicy,
     RollbackScope,
     RolloutPolicy,
@@ -43,6 +44,7 @@ class RingOverrides(StrictBody):
     most_per_region: Count | None = None
     most_per_provider: Count | None = None
     emergency_bake: Length | None = None
+    patch_credit: Amount | None = None
 
     def over(self, base: RingPolicy) -> RingPolicy:
         return replace(base, **self.model_dump(exclude_none=True))
@@ -74,6 +76,8 @@ class PolicyOverrides(StrictBody):
     bake_at_most: Length | None = None
     alert_without_data_after: Length | None = None
     replication_lag_below: Length | None = None
+    emergency_for: Length | None = None
+    drift: Drift | None = None
 
     def policy(self) -> RolloutPolicy:
         """Return the default rules with these over them; `check_policy` says if they hold.

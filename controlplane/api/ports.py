@@ -5,11 +5,24 @@ from typing import Protocol
 
 from cells.ledger.types import Fence, Fenced
 from cells.types import CellView
+from provisioning.automatic.types import (
+    AvailabilityView,
+    LiftCellHold,
+    PauseAvailability,
+    ResumeAvailability,
+    SetAvailabilityPolicy,
+)
+from provisioning.evacuation.types import Control as EvacuationControl
+from provisioning.evacuation.types import EvacuationView, StartEvacuation
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceView,
     RenameSearchAttribute,
     RevokeCertificate,
@@ -53,6 +66,16 @@ class NamespaceWriter(Protocol):
 
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView: ...
 
+    async def fail_over(self, namespace: str, request: FailOver) -> NamespaceView: ...
+
+    async def migrate(self, namespace: str, request: MigrateNamespace) -> NamespaceView: ...
+
+    async def confirm_migration(
+        self, namespace: str, request: ConfirmMigration
+    ) -> NamespaceView: ...
+
+    async def abort_change(self, namespace: str, request: AbortReplicaChange) -> NamespaceView: ...
+
 
 class RolloutWriter(Protocol):
     """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
@@ -83,6 +106,34 @@ class CellWriter(Protocol):
 
     async def lift_quarantine(self, cell: str, *, by: str) -> CellView: ...
 
+    async def release_visit(self, cell: str, *, reason: str, by: str) -> CellView:
+        """Free the cell from a visit whose workflow does not run any more."""
+        ...
+
+
+class EvacuationWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def start(self, request: StartEvacuation) -> EvacuationView:
+        """Begin to empty a cell; asked for again with the same content, it is not begun again."""
+        ...
+
+    async def control(self, cell: str, request: EvacuationControl) -> EvacuationView:
+        """Tell an evacuation what a person wants; under the same id that is done once."""
+        ...
+
+
+class AvailabilityWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def pause(self, request: PauseAvailability) -> AvailabilityView: ...
+
+    async def resume(self, request: ResumeAvailability) -> AvailabilityView: ...
+
+    async def set_policy(self, request: SetAvailabilityPolicy) -> AvailabilityView: ...
+
+    async def lift_hold(self, request: LiftCellHold) -> AvailabilityView: ...
+
 
 class Simulator(Protocol):
     async def forecast(self, simulation: Simulation) -> Forecast:
@@ -98,3 +149,5 @@ class FleetWriters:
     ledger: LedgerWriter
     cells: CellWriter
     simulator: Simulator
+    evacuations: EvacuationWriter
+    availability: AvailabilityWriter

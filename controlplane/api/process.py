@@ -12,7 +12,13 @@ from cells.client import CellClient
 from cells.ledger.client import LedgerClient
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.engine import EngineWriter, connect_lazily
-from controlplane.api.fleet_engine import EngineCells, EngineLedger, EngineRollouts
+from controlplane.api.fleet_engine import (
+    EngineAvailability,
+    EngineCells,
+    EngineEvacuations,
+    EngineLedger,
+    EngineRollouts,
+)
 from controlplane.api.logs import log_json_lines
 from controlplane.api.ports import FleetWriters
 from controlplane.api.server import serving
@@ -23,7 +29,9 @@ from controlplane.secrets.file import FileSecretStore
 from controlplane.settings import ApiSettings, Settings
 from controlplane.store.pool import database_conninfo, open_pool_on
 from controlplane.store.schema import migrate
+from provisioning.automatic.client import AvailabilityClient
 from provisioning.client import NamespaceClient
+from provisioning.evacuation.client import EvacuationClient
 from rollout.client import RolloutClient
 
 _ENGINE_ANSWERS_WITHIN = timedelta(seconds=2)
@@ -45,6 +53,8 @@ async def run(settings: Settings, listen: ApiSettings) -> None:
         EngineLedger(LedgerClient(engine)),
         EngineCells(CellClient(engine)),
         SimulatorProcess(),
+        EngineEvacuations(EvacuationClient(engine)),
+        EngineAvailability(AvailabilityClient(engine)),
     )
     pool = await open_pool_on(conninfo)
     try:

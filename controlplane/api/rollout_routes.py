@@ -190,6 +190,7 @@ class RolloutRoutes:
                 cell=asked.cell,
                 ring=asked.ring,
                 plan=asked.plan,
+                evidence=asked.evidence,
                 gate=asked.gate,
                 until=asked.until,
                 scope=asked.scope,

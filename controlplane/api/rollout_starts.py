@@ -19,9 +19,10 @@ from controlplane.store.queries import ReadModel
 from controlplane.store.releases import Releases
 from controlplane.store.rollouts import Rollouts
 from rollout.plan import problems
+from rollout.planning.patches import patch_credit
 from rollout.policy import RolloutPolicy, check_policy
 from rollout.ports import Inventory, RolloutProjection
-from rollout.types import Fleet, RolloutView, StartRollout
+from rollout.types import Fleet, PatchCredit, RolloutView, StartRollout
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?")
 _MOST_OF_A_RELEASE = 1000
@@ -82,8 +83,20 @@ class RolloutStarts:
                 "dots and hyphens, with a letter or digit at both ends"
             )
         return StartRollout(
-            rollout, release, _policy(wanted), actor(caller), wanted.reason, wanted.lane
+            rollout,
+            release,
+            _policy(wanted),
+            actor(caller),
+            wanted.reason,
+            wanted.lane,
+            await self._patch_credit(release),
         )
+
+    async def _patch_credit(self, release: Release) -> PatchCredit | None:
+        if not release.patch_of:
+            return None
+        corrected = (await known_release(self.releases, release.patch_of)).release
+        return patch_credit(release, corrected, await self.rollouts.latest_of(corrected.name))
 
     async def _derived_id(self, release: Release) -> str:
         """Return the release's name, numbered once rollouts of that id have ended."""

@@ -1,6 +1,6 @@
 """What the Fleet API is asked, and answers, about releases and rollouts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from cells.release import ConfigValue, Release, SchemaStep
 from controlplane.api.policy_types import PolicyOverrides, Ring
-from controlplane.api.strict_body import StrictBody
+from controlplane.api.strict_body import Name, Reason, StrictBody
 from rollout.bake import Bake
 from rollout.policy import Lane, RollbackScope
 from rollout.simulation.types import Assumptions
@@ -20,13 +20,10 @@ from rollout.types import (
     Event,
     Hold,
     Outcome,
+    PatchCredit,
     Phase,
     Wait,
 )
-
-Name = Annotated[str, Field(max_length=100)]
-Reason = Annotated[str, Field(min_length=1, max_length=1000)]
-"""For whoever reads the audit log later."""
 
 _ASSUMED = Assumptions()
 
@@ -213,6 +210,12 @@ class DryRun:
     writing: tuple[str, ...]
     """The rollouts that write the same component now, by id: it would queue behind them, or as
     its policy says."""
+    warnings: tuple[str, ...] = ()
+    """What people should know of first, though nothing of it stands against beginning."""
+    patch_credit: PatchCredit | None = None
+    """What the release has baked that this one is a patch of; None when it is none."""
+    head_starts: dict[int, timedelta] = field(default_factory=dict)
+    """How much of each ring's bake is credited for that before it begins."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +234,10 @@ class PresentPlan:
     """Every cell that is still to come, and why it has not started, in order."""
     done: int
     cells: int
+    evidence_digest: str = ""
+    """What an approval given now is given in view of."""
+    evidence: str = ""
+    """The same for people: what speaks against the release so far."""
 
 
 class ControlRequest(StrictBody):
@@ -244,6 +251,9 @@ class ControlRequest(StrictBody):
     ring: Ring | None = None
     plan: Annotated[str, Field(max_length=200)] = ""
     """For an approval: the hash of the plan that is approved."""
+    evidence: Annotated[str, Field(max_length=200)] = ""
+    """For an approval: the digest of the evidence that was looked at. When it is another by now,
+    the approval is refused; empty to approve in view of whatever it is."""
     gate: Name = ""
     until: AwareDatetime | None = None
     scope: RollbackScope = RollbackScope.NONE

@@ -26,9 +26,11 @@ from controlplane.api.gateway import gateway_routes
 from controlplane.api.handlers.api_keys import ApiKeyHandlers
 from controlplane.api.handlers.audit import AuditHandlers
 from controlplane.api.handlers.identity import UserHandlers
+from controlplane.api.handlers.namespace_regions import NamespaceRegionHandlers
 from controlplane.api.handlers.namespaces import NamespaceHandlers
 from controlplane.api.handlers.operations import OperationHandlers
 from controlplane.api.handlers.regions import RegionHandlers
+from controlplane.api.handlers.replacing import Replacing
 from controlplane.api.handlers.service_accounts import ServiceAccountHandlers
 from controlplane.api.handlers.table import handler_table
 from controlplane.api.http_callers import http_caller
@@ -41,6 +43,8 @@ from controlplane.api.once import Once
 from controlplane.api.open_services import open_services
 from controlplane.api.operator_routes import operator_routers
 from controlplane.api.ports import FleetWriters, NamespaceWriter
+from controlplane.api.replica_changes import ReplicaChanges
+from controlplane.api.replica_routes import ReplicaRoutes
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.limits import AccountLimitsReader
 from controlplane.identity.managed_keys import ManagedKeys
@@ -49,6 +53,7 @@ from controlplane.identity.service_accounts import ServiceAccounts
 from controlplane.identity.users import Users
 from controlplane.settings import ApiSettings
 from controlplane.store.audit import AuditLog
+from controlplane.store.availability import AvailabilityProjections
 from controlplane.store.client_certificates import ClientCertificateReads
 from controlplane.store.directory import Directory
 from controlplane.store.monitoring import Monitoring
@@ -56,6 +61,8 @@ from controlplane.store.operations import Claims
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
 from controlplane.store.queries import ReadModel
+from controlplane.store.replicas import StoredReplicas
+from controlplane.store.replication import ReplicationLinks
 
 STOP_WITHIN_SECONDS = 5
 
@@ -95,14 +102,23 @@ async def serving(
     limits, log, metrics = AccountLimitsReader(pool), AuditLog(pool), CallMetrics()
     quota = Quota(pool, limits)
     calls = Calls(limits, OperationsAtOnce(quota), AuditTrail(log), metrics)
-    once = Once(Claims(pool), Projections(pool))
+    once, replacing = Once(Claims(pool), Projections(pool)), Replacing(reads, writer)
     users, service_accounts = Users(pool), ServiceAccounts(pool, limits)
     rpcs = all_rpcs(
         handler_table(
             RegionHandlers(endpoints.directory),
             NamespaceHandlers(
-                reads, once, writer, endpoints, NamespaceMessages(endpoints), limits, quota
+                reads,
+                once,
+                writer,
+                replacing,
+                endpoints,
+                NamespaceMessages(endpoints),
+                limits,
+                quota,
+                listen.replica_cooldown,
             ),
+            NamespaceRegionHandlers(once, replacing, endpoints.directory, listen.replica_cooldown),
             OperationHandlers(reads),
             AuditHandlers(log),
             UserHandlers(users),
@@ -128,6 +144,14 @@ async def serving(
     )
     app.router.routes.extend(gateway_routes(rpcs, keys))
     app.include_router(jwks_router(keys))
+    replicas = ReplicaRoutes(
+        calls,
+        ReplicaChanges(reads, once, writer, log),
+        StoredReplicas(pool),
+        ReplicationLinks(pool),
+        AvailabilityProjections(pool),
+    )
+    app.include_router(replicas.router(http_caller(keys)))
     exposition = Exposition(metrics, Monitoring(pool), engine_answers)
     app.include_router(AccountRoutes(calls, log, exposition).router(http_caller(keys)))
     for router in operator_routers(calls, pool, reads, fleet, http_caller(keys)):

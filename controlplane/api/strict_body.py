@@ -2,7 +2,11 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+Name = Annotated[str, Field(max_length=100)]
+Reason = Annotated[str, Field(min_length=1, max_length=1000)]
+"""For whoever reads the audit log later."""
 
 _LARGEST_INTEGER = 2**63 - 1
 _DEEPEST = 20

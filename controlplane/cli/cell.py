@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 
-from cells.types import CellCondition, CellView
+from cells.silence import SILENT
+from cells.types import DRIFTED, CellCondition, CellView
 from controlplane.cli.command import command, example, group
+from controlplane.cli.evacuation import start as emptying
+from controlplane.cli.evacuation_api import EvacuationApi
 from controlplane.cli.options import ApiOptions, CellArgument
 from controlplane.cli.output import (
     OutputFormat,
@@ -15,12 +18,14 @@ from controlplane.cli.output import (
     print_facts,
     print_value,
     results,
+    seconds,
     table,
 )
 from controlplane.cli.reasons import ReasonOptions
 from controlplane.resource import ConditionStatus
 
-app = group("Look at cells, and keep namespaces or automation away from them.")
+app = group("Look at cells, empty them, and keep namespaces or automation away from them.")
+app.add_typer(emptying.app)
 
 
 @app.command("list")
@@ -58,6 +63,27 @@ async def show(
     async with api.operators() as opened:
         found = await opened.cell(cell)
     _show(found, output)
+
+
+@app.command()
+@command
+async def links(
+    cell: CellArgument, *, api: ApiOptions, output: OutputOption = OutputFormat.TABLE
+) -> None:
+    """Show how well a cell keeps up with those that it replicates from, and they with it."""
+    async with api.operators() as opened:
+        found = await EvacuationApi(opened.http).links(cell)
+    if output is OutputFormat.JSON:
+        print_value(found)
+        return
+    if not found:
+        notes().print(f"{cell} replicates with no other cell.", markup=False)
+        return
+    rows = table("CELL", "PULLS FROM", "BEHIND", "LOOKED AT", "PROBLEMS")
+    for link in found:
+        behind = "not known" if link.lag is None else seconds(link.lag)
+        rows.add_row(link.cell, link.peer, behind, moment(link.at), "; ".join(link.problems))
+    results().print(rows)
 
 
 @app.command(epilog=example("controlplane cell cordon aws-us-east-1-c3 --reason 'disk is slow'"))
@@ -114,6 +140,31 @@ async def lift_quarantine(
     _show(found, output)
 
 
+@app.command(
+    "release-visit",
+    epilog=example(
+        "controlplane cell release-visit aws-us-east-1-c3 --reason 'its visit was terminated'"
+    ),
+)
+@command
+async def release_visit(
+    cell: CellArgument,
+    *,
+    why: ReasonOptions,
+    api: ApiOptions,
+    output: OutputOption = OutputFormat.TABLE,
+) -> None:
+    """Free a cell from a visit that died.
+
+    Refused while its workflow runs. What asked for the visit is told. A cell that the visit may
+    have changed is quarantined: look at it, then lift-quarantine.
+    """
+    reason = why.given()
+    async with api.operators() as opened:
+        found = await opened.release_visit(cell, reason)
+    _show(found, output)
+
+
 def _show(cell: CellView, output: OutputFormat) -> None:
     if output is OutputFormat.JSON:
         print_value(cell)
@@ -164,6 +215,10 @@ def _state(cell: CellView) -> Text:
         return Text(f"quarantined: {cell.quarantine.reason}", "bold red")
     if cell.visit is not None:
         return Text(f"visited: {cell.visit.phase}", "cyan")
+    if ready is not None and ready.reason == DRIFTED:
+        return Text(f"drifted: {ready.message}", "bold yellow")
+    if ready is not None and ready.reason == SILENT:
+        return Text(f"unknown: {ready.message}", "bold red")
     if ready is None or ready.status is not ConditionStatus.TRUE:
         return Text(f"not ready: {ready.message if ready else 'not looked at yet'}", "bold red")
     if cell.cordon is not None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from cells.types import CellView
 from controlplane.api.fleet_types import (
@@ -14,12 +14,21 @@ from controlplane.api.fleet_types import (
     NamespaceDetails,
     OperationDetails,
 )
+from controlplane.api.replica_types import (
+    ChangeControl,
+    MigrationUnderWay,
+    NamespaceReplicas,
+    NewFailover,
+    NewMigration,
+)
 from controlplane.cli.connection import Connection
 from controlplane.cli.fleet_http import FleetHttp, open_fleet_http, parse, segment
 from controlplane.identity.limits import AccountLimits
 
 _OPERATION = TypeAdapter(OperationDetails)
 _NAMESPACE = TypeAdapter(NamespaceDetails)
+_REPLICAS = TypeAdapter(NamespaceReplicas)
+_MIGRATIONS = TypeAdapter(list[MigrationUnderWay])
 _CELLS = TypeAdapter(list[CellView])
 _CA = TypeAdapter(ClientCa)
 _CERTIFICATE = TypeAdapter(IssuedCertificate)
@@ -35,6 +44,41 @@ class FleetApi:
 
     async def operation(self, operation: str) -> OperationDetails:
         return parse(_OPERATION, await self.http.get(f"operations/{segment(operation)}"))
+
+    async def operation_of(self, namespace: str, operation: str) -> OperationDetails:
+        """Return an operation of a namespace; operators see those of every account."""
+        path = f"{_namespace(namespace)}/operations/{segment(operation)}"
+        return parse(_OPERATION, await self.http.get(path))
+
+    async def replicas(self, namespace: str) -> NamespaceReplicas:
+        """Return where a namespace is, and what is done to its replicas."""
+        return parse(_REPLICAS, await self.http.get(f"{_namespace(namespace)}/replicas"))
+
+    async def fail_over(self, namespace: str, wanted: NewFailover) -> OperationDetails:
+        """Make another replica the active one."""
+        return await self._ask(f"{_namespace(namespace)}/failovers", wanted.operation_id, wanted)
+
+    async def migrate(self, namespace: str, wanted: NewMigration) -> OperationDetails:
+        """Move a replica to another cell."""
+        return await self._ask(f"{_namespace(namespace)}/migrations", wanted.operation_id, wanted)
+
+    async def migrations(self) -> list[MigrationUnderWay]:
+        """Return every migration under way, of all accounts."""
+        return parse(_MIGRATIONS, await self.http.get("migrations"))
+
+    async def confirm_migration(
+        self, namespace: str, change: str, wanted: ChangeControl
+    ) -> OperationDetails:
+        """Let a migration give up the former cell: there is no way back."""
+        path = f"{_namespace(namespace)}/migrations/{segment(change)}:confirm"
+        return await self._ask(path, wanted.operation_id, wanted)
+
+    async def abort_change(
+        self, namespace: str, change: str, wanted: ChangeControl
+    ) -> OperationDetails:
+        """Undo what is being done to the replicas."""
+        path = f"{_namespace(namespace)}/replica-changes/{segment(change)}:abort"
+        return await self._ask(path, wanted.operation_id, wanted)
 
     async def namespace(self, namespace: str) -> NamespaceDetails:
         return parse(_NAMESPACE, await self.http.get(_namespace(namespace)))
@@ -115,10 +159,16 @@ class FleetApi:
         # A DELETE has no body.
         sent = {"params": named} if method == "DELETE" else {"json": {**(wanted or {}), **named}}
         answer = await self.http.change(
-            method,
+            method, path, how_to_repeat=_how_to_repeat(operation), **sent
+        )
+        return parse(_OPERATION, answer)
+
+    async def _ask(self, path: str, operation: str, wanted: BaseModel) -> OperationDetails:
+        answer = await self.http.change(
+            "POST",
             path,
-            how_to_repeat=f"Repeat it with --operation-id {operation}, and it is done once",
-            **sent,
+            how_to_repeat=_how_to_repeat(operation),
+            json=wanted.model_dump(mode="json", exclude_defaults=True),
         )
         return parse(_OPERATION, answer)
 
@@ -128,6 +178,10 @@ async def open_fleet_api(connection: Connection) -> AsyncIterator[FleetApi]:
     """Open the connection's Fleet API."""
     async with open_fleet_http(connection) as http:
         yield FleetApi(http)
+
+
+def _how_to_repeat(operation: str) -> str:
+    return f"Repeat it with --operation-id {operation}, and it is done once"
 
 
 def _namespace(namespace: str) -> str:

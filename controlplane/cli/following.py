@@ -8,15 +8,25 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.cloud.operation.v1 import AsyncOperation
 
 from controlplane.api.fleet_types import OperationDetails
+from controlplane.api.replica_types import NamespaceReplicas
 from controlplane.cli.api import Api
 from controlplane.cli.failures import CommandFailed
-from controlplane.cli.fleet_http import ApiUnavailable
+from controlplane.cli.fleet_http import ApiUnavailable, NotFound
 from controlplane.cli.options import WaitOptions
 from controlplane.cli.output import notes, seconds
 from controlplane.cli.progress import progress
+from controlplane.cli.replica_progress import waits_for, what_to_do
 from controlplane.store.operations import AccessChange
 from provisioning.types import OperationKind, OperationState
 
+_ABOUT_REPLICAS = (
+    OperationKind.CREATE,
+    OperationKind.UPDATE,
+    OperationKind.ADD_REGION,
+    OperationKind.REMOVE_REGION,
+    OperationKind.FAIL_OVER,
+    OperationKind.MIGRATE,
+)
 POLL_EVERY = timedelta(milliseconds=150)
 
 _DOING: dict[OperationKind | AccessChange, str] = {
@@ -25,6 +35,12 @@ _DOING: dict[OperationKind | AccessChange, str] = {
     OperationKind.RENAME: "Renaming a search attribute of",
     OperationKind.TAG: "Tagging namespace",
     OperationKind.DELETE: "Deleting namespace",
+    OperationKind.ADD_REGION: "Adding a region to",
+    OperationKind.REMOVE_REGION: "Removing a region of",
+    OperationKind.FAIL_OVER: "Failing over",
+    OperationKind.MIGRATE: "Migrating",
+    OperationKind.CONFIRM_MIGRATION: "Confirming a migration of",
+    OperationKind.ABORT_CHANGE: "Aborting what is done to the replicas of",
     OperationKind.LIMIT: "Limiting the requests to",
     OperationKind.REVOKE: "Revoking a client certificate of",
     OperationKind.RESTORE: "Restoring a client certificate of",
@@ -54,14 +70,22 @@ async def conclude(api: Api, accepted: AsyncOperation, wait: WaitOptions) -> Asy
     return await api.operation(accepted.id)
 
 
-async def follow(api: Api, operation: str, within: int) -> OperationDetails:
-    """Show the operation's steps until it has succeeded; raise CommandFailed if it does not."""
+async def follow(api: Api, operation: str, within: int, namespace: str = "") -> OperationDetails:
+    """Show the operation's steps until it has succeeded; raise CommandFailed if it does not.
+
+    One that waits for a person is shown until it does. With `namespace`, the operation may be one
+    of another account, which operators see.
+    """
     with _patience(operation, within):
         async with asyncio.timeout(within):
-            ended = await _ended(api, operation)
+            ended, replicas = await _ended(api, operation, namespace)
+    if replicas is not None and ended.finished_at is None:
+        notes().print(what_to_do(replicas), markup=False)
+        return ended
     if ended.state is not OperationState.FULFILLED:
+        title = _title(ended)
         raise CommandFailed(
-            f"{_title(ended)[0].lower()}{_title(ended)[1:]} ended {ended.state} after "
+            f"{title[0].lower()}{title[1:]} ended {ended.state} after "
             f"{seconds(_duration(ended))}: {ended.failure_reason}"
         )
     notes().print(f"Done in {seconds(_duration(ended))}.", markup=False)
@@ -74,17 +98,39 @@ def say_how_to_watch(operation: str) -> None:
     )
 
 
-async def _ended(api: Api, operation: str) -> OperationDetails:
-    details = await api.fleet.operation(operation)
+async def _ended(
+    api: Api, operation: str, namespace: str
+) -> tuple[OperationDetails, NamespaceReplicas | None]:
+    """Return the operation once it has ended, or once it waits for a person; with that what it does
+    to a namespace's replicas."""
+    details, replicas = await _look(api, operation, namespace)
     with progress(_title(details)) as view:
         while True:
-            view.show(details)
-            if details.finished_at is not None:
-                return details
+            view.show(details, replicas)
+            if details.finished_at is not None or waits_for(replicas):
+                return details, replicas
             await asyncio.sleep(POLL_EVERY.total_seconds())
             # The operation goes on while the API is away, and so does watching it.
             with suppress(ApiUnavailable):
-                details = await api.fleet.operation(operation)
+                details, replicas = await _look(api, operation, namespace)
+
+
+async def _look(
+    api: Api, operation: str, namespace: str
+) -> tuple[OperationDetails, NamespaceReplicas | None]:
+    details = (
+        await api.fleet.operation_of(namespace, operation)
+        if namespace
+        else await api.fleet.operation(operation)
+    )
+    if details.kind not in _ABOUT_REPLICAS or details.finished_at is not None:
+        return details, None
+    try:
+        replicas = await api.fleet.replicas(details.namespace)
+    except NotFound:
+        return details, None
+    mine = replicas.change is not None and replicas.change.operation in ("", operation)
+    return details, replicas if mine else None
 
 
 @contextmanager

@@ -48,6 +48,10 @@ class OperatorApi:
         """Let automation near a cell again."""
         return await self._change_cell(cell, "lift-quarantine", reason)
 
+    async def release_visit(self, cell: str, reason: str) -> CellView:
+        """Free a cell from a visit whose workflow does not run any more."""
+        return await self._change_cell(cell, "release-visit", reason)
+
     async def ledger(self) -> LedgerView:
         return parse(_LEDGER, await self.http.get("ledger"))
 

@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from controlplane.api.fleet_types import OperationDetails
+from controlplane.api.replica_types import NamespaceReplicas
 from controlplane.cli.output import notes, seconds
+from controlplane.cli.replica_progress import Phases
 from provisioning.types import Step, StepRecord, StepState
 
 DOING = {
@@ -36,8 +38,8 @@ UNDOING = {
 
 
 class Progress(Protocol):
-    def show(self, operation: OperationDetails) -> None:
-        """Take in what the operation looks like now."""
+    def show(self, operation: OperationDetails, replicas: NamespaceReplicas | None = None) -> None:
+        """Take in what the operation looks like now, and what it does to a namespace's replicas."""
         ...
 
 
@@ -59,9 +61,10 @@ class Lines:
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._said: set[str] = set()
+        self._phases = Phases()
         self._console.print(title, markup=False)
 
-    def show(self, operation: OperationDetails) -> None:
+    def show(self, operation: OperationDetails, replicas: NamespaceReplicas | None = None) -> None:
         for step in operation.steps:
             if step.finished_at is None and not step.message:
                 continue
@@ -69,6 +72,8 @@ class Lines:
             if line not in self._said:
                 self._said.add(line)
                 self._console.print(line, markup=False)
+        for line in self._phases.news(replicas, datetime.now(UTC)):
+            self._console.print(line, markup=False)
 
 
 class LiveView:
@@ -77,10 +82,12 @@ class LiveView:
     def __init__(self, title: str) -> None:
         self._title = title
         self._steps: tuple[StepRecord, ...] = ()
+        self._phases = Phases()
         self._spinner = Spinner("dots", style="cyan")
 
-    def show(self, operation: OperationDetails) -> None:
+    def show(self, operation: OperationDetails, replicas: NamespaceReplicas | None = None) -> None:
         self._steps = operation.steps
+        self._phases.take(replicas, datetime.now(UTC))
 
     def render(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
@@ -91,6 +98,15 @@ class LiveView:
                 title_of(step),
                 Text(seconds(_elapsed(step)), style="dim"),
                 Text(step.message, style="dim"),
+            )
+        for phase in self._phases.seen:
+            over = phase.ended_at is not None
+            grid.add_row(
+                " ",
+                _mark(StepState.DONE) if over else self._spinner,
+                phase.title,
+                Text(seconds(phase.lasted(datetime.now(UTC))), style="dim"),
+                Text("" if over else phase.said, style="dim"),
             )
         return Group(Text(self._title), grid)
 

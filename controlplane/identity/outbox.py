@@ -105,7 +105,8 @@ _PRUNE = """
 DELETE FROM account_cells c
 WHERE c.needed_at < now() - %s AND NOT EXISTS (
     SELECT FROM namespaces n WHERE n.account_id = c.account_id AND n.life <> 'DELETED'
-      AND (n.cell = c.cell OR n.cell IS NULL))
+      AND (n.cell = c.cell OR n.cell IS NULL OR c.cell = ANY(n.passive)
+           OR n.view #>> '{change,target}' = c.cell))
 """
 
 

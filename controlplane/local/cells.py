@@ -12,13 +12,14 @@ from cells.ingress import envoy
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.release import Software
 from cells.types import Capacity, CellAddresses, CellSpec, Provider
+from controlplane.local.bridge.config import BridgeConfig
 from controlplane.local.fleet_secrets import gatekeeper_database, read
 from controlplane.local.home import CellRecord, FleetRecord, Home, keep_file
 from controlplane.local.servers import Servers
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import TemporalPorts, cell_command, server_environment
 from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving
-from controlplane.secrets.port import SecretStore, cell_sealing_key
+from controlplane.secrets.port import SecretStore, cell_peer_certificate, cell_sealing_key
 
 CAPACITY = Capacity(namespaces=1_000, actions_per_second=500_000)
 """What each cell offers: far beyond a laptop, so that only tests run into it."""
@@ -47,8 +48,18 @@ class LocalCell:
         return f"{self.id}.gatekeeper"
 
     @property
+    def bridge(self) -> str:
+        """The program through which other cells pull from the Temporal service."""
+        return f"{self.id}.bridge"
+
+    @property
     def programs(self) -> Sequence[str]:
-        return (self.temporal, self.envoy, self.gatekeeper)
+        return (self.temporal, self.bridge, self.envoy, self.gatekeeper)
+
+    @property
+    def peers(self) -> Sequence[str]:
+        """The ids of all other cells."""
+        return [cell.id for cell in CELLS if cell.id != self.id]
 
     @property
     def ports(self) -> dict[str, str]:
@@ -60,6 +71,7 @@ class LocalCell:
             f"{self.id}.ingress": self.envoy,
             f"{self.id}.ingress-admin": self.envoy,
             f"{self.id}.gatekeeper": self.gatekeeper,
+            **{_bridge_port(self.id, peer): self.bridge for peer in self.peers},
         }
 
     @property
@@ -123,6 +135,10 @@ class CellLayout:
             ingress_admin=self._address("ingress-admin"),
             gatekeeper=self._address("gatekeeper"),
             database=self.record.database_url(self.cell.database, self.cell.database),
+            replication={
+                peer: self.record.address(_bridge_port(self.cell.id, peer))
+                for peer in self.cell.peers
+            },
         )
 
     @property
@@ -134,6 +150,7 @@ class CellLayout:
             server_version=self.software.server_version,
             capacity=CAPACITY,
             addresses=self.addresses,
+            failover_version=self.record.failover_versions[self.cell.id],
         )
 
     @property
@@ -156,15 +173,35 @@ class CellLayout:
         where = self.addresses
         if program == self.cell.temporal:
             return await is_serving(where.frontend, WORKFLOW_SERVICE)
+        if program == self.cell.bridge:
+            return await is_serving(next(iter(where.replication.values())))
         if program == self.cell.envoy:
             return await answers_http(f"http://{where.ingress_admin}/ready")
         return await is_serving(where.gatekeeper)
+
+    def write_bridge(self) -> Program:
+        """Write what the bridge reads, and return how to run it."""
+        file = self.folder / "bridge.json"
+        config = BridgeConfig(
+            self.cell.id, self.addresses.frontend, listen=self.addresses.replication
+        )
+        keep_file(file, config.to_json().encode())
+        return Program(
+            self.cell.bridge,
+            [sys.executable, "-m", "controlplane.local.bridge", str(file)],
+            reads=[file],
+            version=self.record.versions["controlplane"],
+        )
 
     async def write_ingress(self, secrets: SecretStore) -> Sequence[Program]:
         """Write what gatekeeper and Envoy read, and return how to run them."""
         sealing_key, password = self.folder / "sealing-key", self.folder / "gatekeeper-password"
         keep_file(sealing_key, await read(secrets, cell_sealing_key(self.cell.id)))
         keep_file(password, await read(secrets, gatekeeper_database(self.cell.id)))
+        # In a folder of its own, which Envoy watches.
+        certificate = self.home.folder("cells", self.cell.id, "peer") / "certificate.pem"
+        keep_file(certificate, await read(secrets, cell_peer_certificate(self.cell.id)))
+        envoy_folder = self.home.folder("cells", self.cell.id, "ingress")
         gatekeeper = GatekeeperConfig(
             cell=self.cell.id,
             socket=self.home.run / f"{self.cell.id}.sock",
@@ -174,6 +211,8 @@ class CellLayout:
             snapshot=self.folder / "gatekeeper-snapshot",
             sealing_key_file=sealing_key,
             prober_ca_file=self.home.prober_ca_file,
+            peer_ca_file=self.home.peer_ca_file,
+            envoy_folder=envoy_folder,
         )
         gatekeeper_file = self.folder / "gatekeeper.json"
         settings = {name: str(value) for name, value in vars(gatekeeper).items()}
@@ -185,7 +224,9 @@ class CellLayout:
                 admin=self.addresses.ingress_admin,
                 frontend=self.addresses.frontend,
                 gatekeeper_socket=gatekeeper.socket,
-                folder=self.home.folder("cells", self.cell.id, "ingress"),
+                folder=envoy_folder,
+                peer_certificate_file=certificate,
+                endpoint_ca_file=self.home.ca_file,
             )
         )
         ours = self.software.ingress_version or self.record.versions["controlplane"]
@@ -193,7 +234,12 @@ class CellLayout:
             Program(
                 self.cell.gatekeeper,
                 [sys.executable, "-m", "cells.ingress.gatekeeper", str(gatekeeper_file)],
-                reads=[gatekeeper_file, sealing_key, self.home.prober_ca_file],
+                reads=[
+                    gatekeeper_file,
+                    sealing_key,
+                    self.home.prober_ca_file,
+                    self.home.peer_ca_file,
+                ],
                 version=ours,
             ),
             Program(
@@ -209,6 +255,11 @@ class CellLayout:
 
     def _port(self, purpose: str) -> int:
         return self.record.ports[f"{self.cell.id}.{purpose}"]
+
+
+def _bridge_port(cell: str, peer: str) -> str:
+    """Name the port of a cell's bridge on which the peer pulls."""
+    return f"{cell}.bridge.{peer}"
 
 
 def _envoy_command(configuration: Path) -> list[str]:

@@ -62,6 +62,13 @@ async def _apply_schema(record: FleetRecord, cell: LocalCell, secrets: SecretSto
         )
         await owner.execute(
             sql.SQL(
-                "GRANT SELECT ON namespaces, signing_keys, api_keys, api_key_revisions TO {}"
+                "GRANT SELECT ON namespaces, peers, signing_keys, api_keys, api_key_revisions TO {}"
             ).format(gatekeeper)
         )
+        # They may answer at other ports than when they were last up.
+        for peer in CELLS:
+            ingress = record.address(f"{peer.id}.ingress")
+            await owner.execute(
+                "UPDATE peers SET ingress = %s WHERE cell = %s AND ingress <> %s",
+                (ingress, peer.id, ingress),
+            )

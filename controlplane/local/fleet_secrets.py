@@ -5,17 +5,20 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 
+from cells.ingress.gatekeeper.authorizer import peer_identity
 from cells.ingress.sealing import new_key
 from controlplane.secrets.port import (
     CONTROLPLANE_DATABASE,
     DNS_UPDATE_KEY,
     FLEET_CA,
+    PEER_CA,
     PROBER_CA,
     SecretStore,
     cell_database,
+    cell_peer_certificate,
     cell_sealing_key,
 )
-from provisioning.certificates.x509 import new_ca
+from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_ca
 
 DATABASE_SUPERUSER = "local/database-superuser"
 """The password of the embedded PostgreSQL's superuser."""
@@ -34,6 +37,7 @@ async def ensure_secrets(store: SecretStore, cells: list[str]) -> None:
     """Make every secret that does not exist yet."""
     await _ensure(store, FLEET_CA, lambda: _ca("controlplane fleet CA"))
     await _ensure(store, PROBER_CA, lambda: _ca("controlplane prober CA"))
+    await _ensure(store, PEER_CA, lambda: _ca("controlplane peer CA"))
     await _ensure(store, DNS_UPDATE_KEY, lambda: base64.b64encode(secrets.token_bytes(32)))
     for name in (DATABASE_SUPERUSER, CONTROLPLANE_DATABASE):
         await _ensure(store, name, _password)
@@ -41,6 +45,7 @@ async def ensure_secrets(store: SecretStore, cells: list[str]) -> None:
         await _ensure(store, cell_database(cell), _password)
         await _ensure(store, gatekeeper_database(cell), _password)
         await _ensure(store, cell_sealing_key(cell), new_key)
+        await _ensure_peer_certificate(store, cell)
 
 
 async def read(store: SecretStore, name: str) -> bytes:
@@ -54,6 +59,15 @@ async def read(store: SecretStore, name: str) -> bytes:
 async def read_text(store: SecretStore, name: str) -> str:
     """Return a secret that must be there, as text."""
     return (await read(store, name)).decode()
+
+
+async def _ensure_peer_certificate(store: SecretStore, cell: str) -> None:
+    if await store.get(cell_peer_certificate(cell)) is None:
+        authority = CertificateAndKey.from_pem(await read(store, PEER_CA))
+        issued = issue_client(
+            authority, "ingress", uris=(peer_identity(cell),), validity=_CA_VALIDITY
+        )
+        await store.put(cell_peer_certificate(cell), issued.to_pem())
 
 
 async def _ensure(store: SecretStore, name: str, make: Callable[[], bytes]) -> None:

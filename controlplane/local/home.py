@@ -154,6 +154,11 @@ class Home:
         return self.path / "prober-ca.pem"
 
     @property
+    def peer_ca_file(self) -> Path:
+        """The certificate of the CA that signs what cells show each other's ingresses."""
+        return self.path / "peer-ca.pem"
+
+    @property
     def run(self) -> Path:
         """The folder of Unix sockets; elsewhere when the home's path is too long for them."""
         inside = self.path / "run"

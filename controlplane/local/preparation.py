@@ -23,7 +23,7 @@ from controlplane.local.servers import Servers
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import bundled_version
 from controlplane.secrets.file import FileSecretStore, create_key
-from controlplane.secrets.port import FLEET_CA, PROBER_CA
+from controlplane.secrets.port import FLEET_CA, PEER_CA, PROBER_CA
 from provisioning.certificates.x509 import CertificateAndKey
 
 ZONE = "fleet.test"
@@ -118,7 +118,11 @@ async def prepare(home: Home, record: FleetRecord) -> PreparedFleet:
     create_key(home.secrets_key)
     secrets = open_secrets(home)
     await ensure_secrets(secrets, [cell.id for cell in CELLS])
-    for file, authority in ((home.ca_file, FLEET_CA), (home.prober_ca_file, PROBER_CA)):
+    for file, authority in (
+        (home.ca_file, FLEET_CA),
+        (home.prober_ca_file, PROBER_CA),
+        (home.peer_ca_file, PEER_CA),
+    ):
         keep_file(file, CertificateAndKey.from_pem(await read(secrets, authority)).certificate_pem)
     outside = Path(record.outside_folders[0]) if record.outside_folders else None
     postgres = prepare_server(home.path / "postgres", record.ports["postgres"], outside)
@@ -126,7 +130,7 @@ async def prepare(home: Home, record: FleetRecord) -> PreparedFleet:
     dns = await write_configuration(home, record, secrets)
     programs = list(ControlPlaneLayout(home, record, postgres).programs(dns))
     for cell in cells:
-        programs += [cell.server, *await cell.write_ingress(secrets)]
+        programs += [cell.server, cell.write_bridge(), *await cell.write_ingress(secrets)]
     scraping = write_scraping(home, cells)
     if record.prometheus_program:
         programs.append(scraper(record, scraping))

@@ -109,6 +109,8 @@ class Startup:
         await self._part(f"cell {cell.cell.id}", start, *cell.cell.programs)
 
     async def _cell(self, cell: CellLayout, postgres: asyncio.Task[str]) -> None:
+        # It waits for none of the others, and none for it.
+        await self.supervisor.start(cell.cell.bridge)
         if not cell.temporal_database.exists():
             await bootstrap_cell(
                 cell.temporal_database,
@@ -124,6 +126,7 @@ class Startup:
         await self._start(cell.cell.envoy, lambda: cell.answers(cell.cell.envoy))
         await postgres
         await self._start(cell.cell.gatekeeper, lambda: cell.answers(cell.cell.gatekeeper))
+        await self._start(cell.cell.bridge, lambda: cell.answers(cell.cell.bridge))
 
     async def _worker(self) -> None:
         conninfo = await controlplane_conninfo(self.fleet.record, self.fleet.secrets)

@@ -30,6 +30,8 @@ FLEET_CA = "fleet/ca"
 """PEM: certificate, then private key, of the CA that signs server certificates."""
 PROBER_CA = "fleet/prober-ca"
 """PEM: certificate, then private key, of the CA that signs the control plane's probing clients."""
+PEER_CA = "fleet/peer-ca"
+"""PEM: certificate, then private key, of the CA that signs what cells show each other."""
 API_SIGNING_KEY = "identity/signing-key"
 """PEM: the private key that signs API keys."""
 FORMER_SIGNING_KEYS = "identity/signing-keys/"
@@ -57,14 +59,20 @@ def cell_sealing_key(cell: str) -> str:
     return f"cells/{cell}/sealing-key"
 
 
+def cell_peer_certificate(cell: str) -> str:
+    """Name what the cell shows other cells' ingresses: PEM certificate, then its private key."""
+    return f"cells/{cell}/peer-certificate"
+
+
 def namespace_prefix(namespace: str) -> str:
     """Return the beginning of the names of everything kept for one namespace."""
     return f"namespaces/{namespace}/"
 
 
-def namespace_database(namespace: str) -> str:
-    """Name the namespace's own database credential: JSON `{"username": …, "password": …}`."""
-    return f"{namespace_prefix(namespace)}database"
+def namespace_database(namespace: str, replica: int = 0) -> str:
+    """Name the namespace's own credential for the database of the cell in which it has this
+    replica: JSON `{"username": …, "password": …}`."""
+    return f"{namespace_prefix(namespace)}database{f'-{replica}' if replica else ''}"
 
 
 def namespace_certificate(namespace: str) -> str:

@@ -10,7 +10,8 @@ import psycopg
 from psycopg.rows import TupleRow
 from pydantic import ValidationError
 
-from cells.types import CellCondition, CellView
+from cells.silence import as_known
+from cells.types import DRIFTED, CellCondition, CellView
 from controlplane.resource import ConditionStatus
 from controlplane.store.calendars import Calendars
 from controlplane.store.pool import Pool
@@ -20,11 +21,14 @@ from rollout.types import CellFacts, Fleet, Replicas
 
 _CELLS = "SELECT view::text FROM cells ORDER BY id"
 # With a replica in one cell only there is nobody to be disturbed together with.
+# A replica of which nobody has said whether it has everything is not held against its namespace.
 _REPLICAS = """
-SELECT namespace,
-       coalesce(min(cell) FILTER (WHERE active), min(cell)),
-       array_agg(cell ORDER BY cell)
-FROM namespace_replicas GROUP BY namespace HAVING count(DISTINCT cell) > 1 ORDER BY namespace
+SELECT replicas.namespace,
+       coalesce(min(replicas.cell) FILTER (WHERE active), min(replicas.cell)),
+       array_agg(DISTINCT replicas.cell ORDER BY replicas.cell),
+       coalesce(bool_and(known.view #>> '{conditions,Replicated,status}' = 'True'), true)
+FROM namespace_replicas AS replicas LEFT JOIN namespaces AS known ON known.id = replicas.namespace
+GROUP BY replicas.namespace HAVING count(DISTINCT replicas.cell) > 1 ORDER BY replicas.namespace
 """
 _SERVERS = """
 SELECT DISTINCT server_version FROM releases WHERE server_version <> '' ORDER BY server_version
@@ -45,13 +49,17 @@ class StoredInventory:
         read is an error.
         """
         seen_at = datetime.now(UTC)
-        views = [CELL_VIEW.validate_json(view) for (view,) in await self._rows(_CELLS)]
+        views = [
+            as_known(CELL_VIEW.validate_json(view), seen_at) for (view,) in await self._rows(_CELLS)
+        ]
         return Fleet(
             seen_at=seen_at,
             cells=tuple(map(cell_facts, views)),
             replicas=tuple(
-                Replicas(namespace, active, tuple(cell for cell in cells if cell != active))
-                for namespace, active, cells in await self._rows(_REPLICAS)
+                Replicas(
+                    namespace, active, tuple(cell for cell in cells if cell != active), caught_up
+                )
+                for namespace, active, cells, caught_up in await self._rows(_REPLICAS)
             ),
             servers=tuple(version for (version,) in await self._rows(_SERVERS)),
             calendar=await self._calendar(),
@@ -85,7 +93,17 @@ def cell_facts(view: CellView) -> CellFacts:
         quarantine="" if view.quarantine is None else view.quarantine.reason,
         namespaces=view.namespaces,
         software=view.software,
+        drift=drift_of(view),
     )
+
+
+def drift_of(view: CellView) -> str:
+    """Return how a cell differs from what was brought to it; empty when it does not, or while that
+    is not known."""
+    in_sync = view.conditions.get(CellCondition.IN_SYNC)
+    if in_sync is None or in_sync.status is not ConditionStatus.FALSE or view.visit is not None:
+        return ""
+    return in_sync.message if in_sync.observed_generation == view.generation else ""
 
 
 def _why_not_ready(view: CellView) -> str:
@@ -93,7 +111,8 @@ def _why_not_ready(view: CellView) -> str:
     ready = view.conditions.get(CellCondition.READY)
     if ready is None:
         return "nobody has looked at it yet"
-    if ready.status is not ConditionStatus.TRUE:
+    # Of one that drifted all parts answer: what a rollout makes of it is its policy's to say.
+    if ready.status is not ConditionStatus.TRUE and ready.reason != DRIFTED:
         return f"{ready.reason}: {ready.message}" if ready.message else ready.reason
     if ready.observed_generation != view.generation:
         return (

@@ -26,11 +26,12 @@ WHERE cells.revision < excluded.revision
 # recorded with the claim (the request) stays.
 _PUBLISH_NAMESPACE = """
 WITH newer AS (
-    INSERT INTO namespaces (id, account_id, name, uid, revision, life, cell, view)
-    VALUES (%(id)s, %(account)s, %(name)s, %(uid)s, %(revision)s, %(life)s, %(cell)s, %(view)s)
+    INSERT INTO namespaces (id, account_id, name, uid, revision, life, cell, passive, view)
+    VALUES (%(id)s, %(account)s, %(name)s, %(uid)s, %(revision)s, %(life)s, %(cell)s, %(passive)s,
+            %(view)s)
     ON CONFLICT (id) DO UPDATE SET
         uid = excluded.uid, revision = excluded.revision, life = excluded.life,
-        cell = excluded.cell, view = excluded.view
+        cell = excluded.cell, passive = excluded.passive, view = excluded.view
     WHERE namespaces.revision < excluded.revision
     RETURNING account_id, id
 )
@@ -80,6 +81,7 @@ class Projections:
                     "revision": view.revision,
                     "life": view.life.value,
                     "cell": view.cell,
+                    "passive": sorted(view.passive),
                     "view": NAMESPACE_VIEW.dump_json(view).decode(),
                     "operations": _OPERATIONS.dump_json(view.operations).decode(),
                 },

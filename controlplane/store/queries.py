@@ -8,10 +8,12 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import LiteralString
 
 from psycopg.rows import TupleRow
 
+from cells.silence import as_known
 from cells.types import CellView
 from controlplane.store.batching import Batched, Recent
 from controlplane.store.operations import ANY_OPERATION, AnyOperation
@@ -133,11 +135,14 @@ class ReadModel:
 
     async def cell(self, cell: str) -> CellView | None:
         rows = await self._rows(_CELL, {"id": cell})
-        return CELL_VIEW.validate_json(rows[0][0]) if rows else None
+        return as_known(CELL_VIEW.validate_json(rows[0][0]), datetime.now(UTC)) if rows else None
 
     async def cells(self) -> list[CellView]:
         """Return every cell, by id."""
-        return [CELL_VIEW.validate_json(view) for (view,) in await self._rows(_CELLS, {})]
+        now = datetime.now(UTC)
+        return [
+            as_known(CELL_VIEW.validate_json(view), now) for (view,) in await self._rows(_CELLS, {})
+        ]
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

@@ -40,6 +40,10 @@ _UNFINISHED = """
 SELECT id, request::text FROM rollouts
 WHERE phase <> 'ended' AND view IS NOT NULL ORDER BY number
 """
+_OF_RELEASE = """
+SELECT view::text FROM rollouts WHERE release = %(release)s AND view IS NOT NULL
+ORDER BY number DESC LIMIT 1
+"""
 _PAGE = """
 SELECT number, summary::text FROM rollouts
 WHERE summary IS NOT NULL AND (%(before)s::bigint IS NULL OR number < %(before)s)
@@ -125,6 +129,11 @@ class Rollouts:
         """Return what the rollout was asked for, if it was asked for through the API."""
         found = await self._rows(_REQUEST, {"id": rollout})
         return _START.validate_json(found[0][0]) if found else None
+
+    async def latest_of(self, release: str) -> RolloutView | None:
+        """Return the rollout of a release that was asked for last; None when it never had one."""
+        found = await self._rows(_OF_RELEASE, {"release": release})
+        return ROLLOUT_VIEW.validate_json(found[0][0]) if found else None
 
     async def page(self, *, before: int | None = None, limit: int) -> list[ListedRollout]:
         """Return up to `limit` rollouts, newest first, those numbered below `before`."""

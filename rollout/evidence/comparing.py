@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from rollout.comparison import PAST, Comparison, Finding, Look, Part, compare, look_at
+from rollout.comparison import PAST, Comparison, Finding, Look, compare, look_at
 from rollout.evidence.ports import NoEvidence
 from rollout.evidence.prometheus import Connection, Prometheus, Sample, quoted
 from rollout.gates import Gate, Reading, Verdict
 from rollout.ports import WatchedCells
+from rollout.series import Part
 from rollout.shifts import Array
 
 MOST_COMPARED = 30
@@ -29,7 +30,8 @@ _TOLERATED_SECONDS = 0.01
 class ComparisonGate:
     """Compares all watched cells with all siblings: `rollout.evidence.ports.GateAsker`.
 
-    The answer is one for all cells, and the same until the next look is due.
+    The answer is one for all cells, or for the one that is worst by itself, and the same until the
+    next look is due.
     """
 
     prometheus: Prometheus
@@ -49,7 +51,7 @@ class ComparisonGate:
         return tuple(
             Reading(
                 gate.name,
-                "",
+                finding.cell,
                 finding.verdict,
                 window if finding.verdict in _COVERING else _ZERO,
                 finding.message,
@@ -94,12 +96,13 @@ class _Asking:
             ),
             gate.tolerance,
             gate.floor,
+            _some(self.watched.cells),
         )
 
     async def _histories(
         self, gate: Gate, cells: Sequence[str], before: Array, after: Array
     ) -> list["_History"]:
-        some = cells[:: max(1, -(-len(cells) // MOST_COMPARED))]
+        some = _some(cells)
         return await asyncio.gather(*(self._history(gate, cell, before, after) for cell in some))
 
     async def _history(self, gate: Gate, cell: str, before: Array, after: Array) -> "_History":
@@ -129,6 +132,10 @@ class _History:
     after: Sequence[Sample]
     lack: str
     """Why there is nothing after the change; empty if there is something."""
+
+
+def _some(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cells[:: max(1, -(-len(cells) // MOST_COMPARED))])
 
 
 def _grid(start: datetime, count: int, step: timedelta) -> Array:

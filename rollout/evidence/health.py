@@ -1,15 +1,17 @@
 """The gates that look at a cell for a moment: health, and the canary."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from cells.runtime.ports import CellExaminer
 from cells.types import CellSpec
 from rollout.evidence.ports import Cells
 from rollout.gates import Gate, Reading, Verdict
 from rollout.ports import WatchedCells
+
+Examine = Callable[[str, CellSpec], Awaitable[Sequence[str]]]
+"""Says what is wrong with a cell: of `cells.runtime.ports.PartsExaminer`, one of the parts."""
 
 SPEAKS_FOR = timedelta(minutes=45)
 """How long before it a good look at a cell is worth something.
@@ -27,14 +29,14 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True)
 class ExaminedGate:
-    """Examines cells one by one: `rollout.evidence.ports.GateAsker`.
+    """Examines cells one by one, in one respect: `rollout.evidence.ports.GateAsker`.
 
     A cell fails while its siblings are well. If every sibling that is asked fails, too, it is not
     the release: verdict `confounded`.
     """
 
     cells: Cells
-    examiner: CellExaminer
+    examine: Examine
     pause_seconds: float = 10.0
     """Between two looks at a cell that fails."""
 
@@ -69,7 +71,7 @@ class ExaminedGate:
                 message = "the fleet has no such cell: see whether it was removed"
                 return Reading("", cell, Verdict.NO_DATA, _ZERO, message)
             try:
-                problems = await self.examiner.examine(cell, specs[cell])
+                problems = await self.examine(cell, specs[cell])
             except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of the cell.
                 message = f"cannot be examined: {str(error) or type(error).__name__}"
                 return Reading("", cell, Verdict.NO_DATA, _ZERO, message)

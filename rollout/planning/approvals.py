@@ -4,8 +4,19 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
+from rollout.gates import Verdict
 from rollout.policy import Lane, ring_policy
-from rollout.types import CellFacts, CellStatus, Fleet, RolloutState
+from rollout.types import (
+    Approval,
+    CellFacts,
+    CellStatus,
+    EvidenceSeen,
+    Fleet,
+    RolloutState,
+)
+
+_WORSE = (Verdict.NO_DATA, Verdict.CONFOUNDED, Verdict.FAIL)
+"""Each than the one before, and all than a verdict that earns credit or may."""
 
 
 def plan_hash(state: RolloutState, fleet: Fleet) -> str:
@@ -48,10 +59,58 @@ def needed(state: RolloutState, ring: int, first: int | None) -> int:
 
 
 def approvers(state: RolloutState, ring: int, plan: str) -> list[str]:
-    """Return who has approved this plan: not who started it, and everybody once."""
+    """Return who has approved this plan, as far as the evidence has not turned worse since: not who
+    started it, and everybody once."""
     progress = state.rings.get(ring)
     given = progress.approvals if progress else []
-    return sorted({each.actor for each in given if each.plan == plan} - {state.actor})
+    seen = evidence_seen(state)
+    counting = {each.actor for each in given if each.plan == plan and not worse(each, seen)}
+    return sorted(counting - {state.actor})
+
+
+def evidence_seen(state: RolloutState) -> EvidenceSeen:
+    """Return what speaks against the release so far."""
+    bakes = [bake for ring in state.rings.values() for bake in (ring.bake, ring.late_bake) if bake]
+    verdicts = {bake.verdict for bake in bakes}
+    return EvidenceSeen(
+        verdict=next((verdict for verdict in reversed(_WORSE) if verdict in verdicts), None),
+        failures=sum(cell.failures for cell in state.cells.values()),
+        reverted=sum(cell.status is CellStatus.REVERTED for cell in state.cells.values()),
+        answered=tuple(sorted(state.overrides)),
+    )
+
+
+def worse(approval: Approval, seen: EvidenceSeen) -> str:
+    """Return in which way the evidence has turned worse since an approval; empty if in none."""
+    before = approval.evidence
+    if before is None:
+        return ""
+    told = []
+    if seen.failures > before.failures:
+        told.append(f"{seen.failures} visits have failed, and {before.failures} had")
+    if seen.reverted > before.reverted:
+        told.append(f"{seen.reverted} cells went back, and {before.reverted} had")
+    if _rank(seen.verdict) > _rank(before.verdict):
+        told.append(f"the verdict is {seen.verdict}, and was {before.verdict or 'none against it'}")
+    if new := [gate for gate in seen.answered if gate not in before.answered]:
+        told.append(f"people answer for {', '.join(new)}, and did not")
+    return "; ".join(told)
+
+
+def told(seen: EvidenceSeen) -> str:
+    """Say what speaks against the release, for people."""
+    parts = [] if seen.verdict is None else [f"a bake's verdict is {seen.verdict}"]
+    if seen.failures:
+        parts.append(f"{seen.failures} visits failed")
+    if seen.reverted:
+        parts.append(f"{seen.reverted} cells went back")
+    if seen.answered:
+        parts.append(f"people answer for the gates {', '.join(seen.answered)}")
+    return "; ".join(parts) or "nothing speaks against it"
+
+
+def _rank(verdict: Verdict | None) -> int:
+    return 0 if verdict is None else _WORSE.index(verdict) + 1
 
 
 def _rings(state: RolloutState, fleet: Fleet) -> dict[int, list[CellFacts]]:

@@ -7,6 +7,7 @@ from typing import assert_never
 from rollout import bake as bakes
 from rollout.gates import Evidence, Reading, Verdict
 from rollout.planning import refusals
+from rollout.planning.approvals import evidence_seen
 from rollout.planning.budget import halt_reason
 from rollout.planning.progress import note
 from rollout.policy import RollbackScope
@@ -15,6 +16,7 @@ from rollout.types import (
     CellStatus,
     Control,
     ControlKind,
+    Fleet,
     GateOverride,
     Hold,
     Outcome,
@@ -26,8 +28,17 @@ from rollout.types import (
 CONTROLS_KEPT = 1000
 
 
-def refusal(state: RolloutState, control: Control, plan_hash: str, now: datetime) -> str | None:
-    """Return why this cannot be done now, and what can; None when it can, or has been."""
+def refusal(
+    state: RolloutState,
+    control: Control,
+    plan_hash: str,
+    now: datetime,
+    fleet: Fleet | None = None,
+) -> str | None:
+    """Return why this cannot be done now, and what can; None when it can, or has been.
+
+    `fleet` is as it was last seen; None before that.
+    """
     if control.id in state.controls:
         return None
     if not control.actor:
@@ -53,7 +64,7 @@ def refusal(state: RolloutState, control: Control, plan_hash: str, now: datetime
         case ControlKind.APPROVE:
             return refusals.refuse_approval(state, control, plan_hash)
         case ControlKind.HOLD:
-            return refusals.refuse_hold(state, control, now)
+            return refusals.refuse_hold(state, control, now, fleet)
         case ControlKind.UNHOLD:
             held = control.cell in state.holds
             return None if held else f"{control.cell or 'no cell'} is not held"
@@ -70,6 +81,7 @@ def take(state: RolloutState, control: Control, now: datetime) -> None:
     if control.id in state.controls:
         return
     state.controls = [*state.controls, control.id][-CONTROLS_KEPT:]
+    _look_anew(state)
     note(state, control.kind.value, control.reason, now, control.actor, control.cell)
     said = f"{control.actor}: {control.reason}"
     match control.kind:
@@ -96,7 +108,8 @@ def take(state: RolloutState, control: Control, now: datetime) -> None:
             ring = refusals.ring_to_come(state)
             assert ring is not None, "refused"
             progress = state.rings.setdefault(ring, RingProgress())
-            progress.approvals.append(Approval(control.actor, control.plan, now))
+            seen = evidence_seen(state)
+            progress.approvals.append(Approval(control.actor, control.plan, now, seen))
         case ControlKind.HOLD:
             state.holds[control.cell] = Hold(control.actor, control.reason, control.until)
         case ControlKind.UNHOLD:
@@ -137,6 +150,15 @@ def _resume(state: RolloutState, now: datetime) -> None:
         if ring.late_bake is not None and ring.late_bake.verdict is Verdict.FAIL:
             ring.late_bake = bakes.begin(ring.late_bake.needed, now)
     state.phase, state.message, state.outcome_wanted = Phase.FORWARD, "", None
+
+
+def _look_anew(state: RolloutState) -> None:
+    # A person is there now, and may have mended what was looked at ever less often.
+    for ring in state.rings.values():
+        if ring.bake is not None:
+            ring.bake = bakes.look_anew(ring.bake)
+        if ring.late_bake is not None:
+            ring.late_bake = bakes.look_anew(ring.late_bake)
 
 
 def _go_on_if_well(state: RolloutState) -> None:

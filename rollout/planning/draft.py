@@ -114,7 +114,12 @@ def watched(seen: Survey) -> tuple[str, ...]:
     progress = None if seen.ring is None else seen.state.rings.get(seen.ring)
     if seen.ring is None or progress is None or progress.bake is None:
         return ()
-    return tuple(cell for cell in seen.rings[seen.ring] if seen.status(cell) is CellStatus.DONE)
+    # One that was changed by hand says nothing of the release.
+    return tuple(
+        cell
+        for cell in seen.rings[seen.ring]
+        if seen.status(cell) is CellStatus.DONE and not seen.facts[cell].drift
+    )
 
 
 def watched_late(seen: Survey) -> dict[int, tuple[str, ...]]:

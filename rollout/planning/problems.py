@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cells.release import NoWay, Release, Version
+from rollout.planning.skew import MOST_BEHIND, minors_behind
 from rollout.planning.survey import hops
-from rollout.policy import RolloutPolicy, check_policy, ring_policy
+from rollout.policy import Drift, RolloutPolicy, check_policy, ring_policy
 from rollout.types import CellFacts, Fleet
 
 
@@ -29,6 +30,11 @@ def problems(policy: RolloutPolicy, fleet: Fleet, release: Release) -> tuple[str
         *_closed(policy, fleet),
         *_no_gates(policy, fleet),
     )
+
+
+def warnings(policy: RolloutPolicy, fleet: Fleet, release: Release) -> tuple[str, ...]:
+    """Return what people should know before it begins, though nothing of it stands against it."""
+    return (*_drifted(policy, fleet), *_left_behind(fleet, release))
 
 
 def laggards(release: Release, fleet: Fleet) -> str:
@@ -61,6 +67,31 @@ def _is_at_least(cell: CellFacts, least: Version) -> bool:
         return Version.parse(cell.server_version) >= least
     except ValueError:
         return False
+
+
+def _drifted(policy: RolloutPolicy, fleet: Fleet) -> Iterable[str]:
+    treated = {
+        Drift.REPORT: "the release comes to it as if that had been meant",
+        Drift.HOLD: "it is let alone until it is what it should be",
+        Drift.REPAIR: "the release comes to it when its turn comes",
+    }
+    for cell in fleet.cells:
+        if cell.drift:
+            yield (
+                f"somebody changed {cell.id} by hand: {cell.drift}; with drift: {policy.drift} "
+                f"{treated[policy.drift]}"
+            )
+
+
+def _left_behind(fleet: Fleet, release: Release) -> Iterable[str]:
+    """Warn of cells that automation stays away from and that would be too far from the others."""
+    for cell in fleet.cells:
+        behind = minors_behind(cell, release)
+        if cell.quarantine and behind > MOST_BEHIND:
+            yield (
+                f"{cell.id} is quarantined ({cell.quarantine}) and stays {behind} minor versions "
+                f"behind {release.server_version}: see to it first"
+            )
 
 
 def _impossible_rings(fleet: Fleet) -> Iterable[str]:

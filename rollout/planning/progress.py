@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 
 from rollout import bake as bakes
 from rollout.planning import rollback
-from rollout.planning.approvals import plan_hash
+from rollout.planning.approvals import evidence_seen, plan_hash, worse
+from rollout.planning.patches import head_start
 from rollout.planning.survey import awaits_lease
 from rollout.policy import RollbackScope
 from rollout.types import (
+    Approval,
     CellProgress,
     CellStatus,
     Event,
@@ -40,6 +42,7 @@ def new_state(request: StartRollout) -> RolloutState:
         lane=request.lane,
         actor=request.actor,
         reason=request.reason,
+        patch_credit=request.patch_credit,
     )
 
 
@@ -60,6 +63,7 @@ def apply(state: RolloutState, plan: Plan, fleet: Fleet, now: datetime) -> None:
     _mark(state, plan.marks, now, joined=known > 0)
     _forget_expired(state, now)
     _confound(state, plan, now)
+    _tell_drift(state, plan, now)
     _move_ring(state, plan, now)
     _close_late_bakes(state, now)
     state.deferrals_since = (state.deferrals_since or now) if plan.only_deferred else None
@@ -134,6 +138,15 @@ def _confound(state: RolloutState, plan: Plan, now: datetime) -> None:
     state.confounded = dict(plan.confounded)
 
 
+def _tell_drift(state: RolloutState, plan: Plan, now: datetime) -> None:
+    for cell, how in plan.drifted.items():
+        if state.drifted.get(cell) != how:
+            note(state, "drifted", how, now, cell=cell)
+    for cell in state.drifted.keys() - plan.drifted.keys():
+        note(state, "drifted no more", "", now, cell=cell)
+    state.drifted = dict(plan.drifted)
+
+
 def _move_ring(state: RolloutState, plan: Plan, now: datetime) -> None:
     if plan.ring is None:
         return
@@ -156,7 +169,13 @@ def _move_ring(state: RolloutState, plan: Plan, now: datetime) -> None:
         )
         ring.bakes_ring = plan.bakes_ring
         what = "ring bakes" if plan.bakes_ring else "batch bakes"
-        note(state, what, f"ring {plan.ring}: {plan.begin_bake} of green evidence", now)
+        inherited = ""
+        if plan.bakes_ring and (ahead := head_start(state, plan.ring, plan.begin_bake)):
+            ring.bake = bakes.inherit(ring.bake, ahead)
+            assert state.patch_credit is not None, "that is where it comes from"
+            inherited = f", of which {ahead} count from {state.patch_credit.release}"
+        message = f"ring {plan.ring}: {plan.begin_bake} of green evidence{inherited}"
+        note(state, what, message, now)
     if plan.complete_ring:
         ring.baked = True
         ring.began_at = ring.began_at or now
@@ -179,12 +198,18 @@ def _halt(state: RolloutState, message: str, now: datetime) -> None:
 
 def _void_approvals(state: RolloutState, fleet: Fleet, now: datetime) -> None:
     state.plan_hash = plan_hash(state, fleet)
+    seen = evidence_seen(state)
     for number, ring in state.rings.items():
         if ring.batches or ring.baked or not ring.approvals:
             continue
-        void = [each for each in ring.approvals if each.plan != state.plan_hash]
-        if void:
-            ring.approvals = [each for each in ring.approvals if each.plan == state.plan_hash]
-            actors = ", ".join(sorted({each.actor for each in void}))
-            message = f"ring {number}: the plan has changed since {actors} agreed: approve it anew"
+        void: dict[str, list[Approval]] = {}
+        for each in ring.approvals:
+            if each.plan != state.plan_hash:
+                void.setdefault("the plan has changed", []).append(each)
+            elif turned := worse(each, seen):
+                void.setdefault(f"the evidence has turned worse ({turned})", []).append(each)
+        for why, given in void.items():
+            ring.approvals = [each for each in ring.approvals if each not in given]
+            actors = ", ".join(sorted({each.actor for each in given}))
+            message = f"ring {number}: {why} since {actors} agreed: approve it anew"
             note(state, "approvals void", message, now)

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from rollout.planning.approvals import needed, to_come
+from rollout.planning import skew
+from rollout.planning.approvals import evidence_seen, needed, to_come, told
 from rollout.planning.budget import LOST, UNDER_WAY, budgets, halt_reason
 from rollout.planning.rollback import cells_in, no_way_back
 from rollout.policy import Lane, RollbackScope
-from rollout.types import CellStatus, Control, ControlKind, Phase, RolloutState
+from rollout.types import CellStatus, Control, ControlKind, Fleet, Phase, RolloutState
 
 OVERRIDE_AT_MOST = timedelta(days=7)
 RETRIABLE = LOST | {CellStatus.REVERTED}
@@ -120,6 +121,12 @@ def refuse_approval(state: RolloutState, control: Control, plan_hash: str) -> st
             f"plan {control.plan or '(none given)'} is not the present one, which is {plan_hash}: "
             "look at it, and approve that"
         )
+    seen = evidence_seen(state)
+    if control.evidence and control.evidence != seen.digest:
+        return (
+            f"the evidence is not what was looked at ({control.evidence}): now {told(seen)} "
+            f"({seen.digest}); look at it, and approve that"
+        )
     if control.actor == state.actor:
         return f"{control.actor} started this rollout: somebody else has to approve it"
     progress = state.rings.get(ring)
@@ -129,7 +136,9 @@ def refuse_approval(state: RolloutState, control: Control, plan_hash: str) -> st
     return None
 
 
-def refuse_hold(state: RolloutState, control: Control, now: datetime) -> str | None:
+def refuse_hold(
+    state: RolloutState, control: Control, now: datetime, fleet: Fleet | None
+) -> str | None:
     progress = state.cells.get(control.cell)
     if progress is None:
         return _unknown(control.cell)
@@ -139,7 +148,17 @@ def refuse_hold(state: RolloutState, control: Control, now: datetime) -> str | N
         return f"{control.cell} has the release already: there is nothing to hold"
     if control.until is not None and control.until <= now:
         return f"{control.until.isoformat()} is past: name a time to come"
-    return None
+    held = next((c for c in fleet.cells if c.id == control.cell), None) if fleet else None
+    if fleet is None or held is None:
+        return None  # What it has is not known yet; the plan says so once it is.
+    shares = {
+        other
+        for each in fleet.replicas
+        if control.cell in (each.active, *each.passive)
+        for other in (each.active, *each.passive)
+        if other != control.cell
+    }
+    return skew.refuse_hold(held, state.release, sorted(shares))
 
 
 def refuse_override(state: RolloutState, control: Control, now: datetime) -> str | None:

@@ -8,7 +8,7 @@ from rollout.planning.order import mixed, pick
 from rollout.planning.pace import batch_bake, batch_size, ring_bake
 from rollout.types import CellStatus, RingProgress, WaitCode
 
-_SICK = (WaitCode.SICK, WaitCode.QUARANTINED)
+_SICK = (WaitCode.SICK, WaitCode.QUARANTINED, WaitCode.DRIFTED)
 
 
 def work(draft: Draft, ring: int) -> None:

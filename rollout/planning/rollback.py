@@ -8,6 +8,7 @@ from cells.release import NoWay, Release
 from rollout.planning.admission import Admission
 from rollout.planning.draft import standing_waits
 from rollout.planning.order import passive_first
+from rollout.planning.patches import forfeit
 from rollout.planning.survey import Survey, hops
 from rollout.policy import RollbackScope
 from rollout.types import (
@@ -79,6 +80,7 @@ def begin(state: RolloutState, scope: RollbackScope) -> bool:
         if number not in rings:
             continue
         ring.bake, ring.bakes_ring, ring.late, ring.late_bake = None, False, "", None
+        forfeit(state, number)
         if scope in (RollbackScope.RING, RollbackScope.ALL):
             ring.baked, ring.batches, ring.members = False, 0, ()
     return True

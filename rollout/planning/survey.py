@@ -8,6 +8,8 @@ from cells.release import NoWay, Release, Version, way
 from rollout.calendar import CalendarAt
 from rollout.planning.budget import UNDER_WAY, Budget, budgets
 from rollout.planning.order import Blockers, passive_first
+from rollout.planning.skew import is_on, warning
+from rollout.policy import Drift
 from rollout.types import (
     CellFacts,
     CellProgress,
@@ -144,6 +146,8 @@ def _keep_up_with_members(seen: Survey) -> None:
                 seen.mark(cell.id, CellStatus.DONE, "it has the release already", ring)
             else:
                 seen.mark(cell.id, CellStatus.WAITING, "", ring)
+        elif progress.status is CellStatus.DONE and _is_to_be_done_anew(seen, cell):
+            seen.mark(cell.id, CellStatus.WAITING, f"changed by hand since: {cell.drift}", ring)
         elif has_it and progress.status in AT_THEIR_TURN:
             seen.mark(cell.id, CellStatus.DONE, "it has the release already", ring)
         elif ring != progress.ring:
@@ -153,6 +157,12 @@ def _keep_up_with_members(seen: Survey) -> None:
             gone = name not in seen.facts and progress.status not in STAYING
             if gone and progress.status is not CellStatus.GONE:
                 seen.mark(name, CellStatus.GONE, "it left the fleet", progress.ring)
+
+
+def _is_to_be_done_anew(seen: Survey, cell: CellFacts) -> bool:
+    """Whether a cell that had the release has been changed by hand, and that matters."""
+    moves = seen.state.phase is Phase.FORWARD and not cell.visit
+    return moves and bool(cell.drift) and seen.state.policy.drift is not Drift.REPORT
 
 
 def _rings(seen: Survey) -> dict[int, list[str]]:
@@ -205,15 +215,23 @@ def _find_obstacles(seen: Survey, last: int) -> None:
 def _obstacle(seen: Survey, cell: CellFacts, progress: CellProgress) -> Wait | None:
     """Return what keeps this cell from being visited, whatever the others do."""
     hold = seen.state.holds.get(cell.id)
-    if hold is not None and (hold.until is None or hold.until > seen.now):
+    if hold is not None and is_on(hold, seen.now):
         until = "until it is lifted" if hold.until is None else f"until {_minute(hold.until)}"
         message = f"held by {hold.actor} {until}: {hold.reason} (it has {cell.server_version})"
+        if costs := warning(cell, seen.state.release):
+            message += f"; {costs}"
         return Wait(cell.id, WaitCode.HELD, message, hold.until)
     if cell.quarantine:
         message = f"quarantined: {cell.quarantine}; lift the quarantine once it is well"
         return Wait(cell.id, WaitCode.QUARANTINED, message)
     if cell.visit and cell.visit != progress.visit:
         return Wait(cell.id, WaitCode.BUSY, f"visit {cell.visit} is under way there")
+    if cell.drift and seen.state.policy.drift is Drift.HOLD:
+        message = (
+            f"somebody changed it by hand: {cell.drift}. Bring it back, or start the rollout with "
+            "drift: repair"
+        )
+        return Wait(cell.id, WaitCode.DRIFTED, message)
     if not cell.ready:
         message = f"it is not ready: {cell.why_not_ready or 'no reason is known'}"
         return Wait(cell.id, WaitCode.SICK, message)

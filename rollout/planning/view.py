@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rollout.planning.approvals import plan_hash
+from rollout.planning.approvals import evidence_seen, plan_hash
 from rollout.planning.budget import budgets
 from rollout.planning.eta import estimate
 from rollout.types import Fleet, Phase, Plan, RolloutState, RolloutView
@@ -10,7 +10,7 @@ from rollout.types import Fleet, Phase, Plan, RolloutState, RolloutView
 
 def view(state: RolloutState, plan: Plan, fleet: Fleet, now: datetime) -> RolloutView:
     """Return the rollout with what it waits for, what it may still lose, and when it may end."""
-    ended = state.phase is Phase.ENDED
+    ended, seen = state.phase is Phase.ENDED, evidence_seen(state)
     return RolloutView(
         id=state.id,
         revision=state.revision,
@@ -40,4 +40,9 @@ def view(state: RolloutState, plan: Plan, fleet: Fleet, now: datetime) -> Rollou
         eta_p50=None if ended else estimate(state, plan, 0.5, now),
         eta_p90=None if ended else estimate(state, plan, 0.9, now),
         blocked=plan.blocked,
+        emergency=state.emergency,
+        evidence=seen,
+        evidence_digest=seen.digest,
+        patch_credit=state.patch_credit,
+        drifted=dict(state.drifted),
     )

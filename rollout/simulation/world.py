@@ -7,18 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from temporalio import activity
-from temporalio.client import Client
-
 from cells.ledger.types import Acquire, Answer, GiveBack
 from cells.release import Version
 from cells.visits.types import VisitOutcome, VisitRequest
 from rollout.calendar import may_start
-from rollout.client import RolloutClient
 from rollout.gates import Evidence, Reading, Verdict
 from rollout.policy import ring_policy, share
 from rollout.ports import WatchedCells
+from rollout.simulation.rollouts import SimulatedRollouts
 from rollout.simulation.types import Assumptions, Churn, Run, Simulation
+from rollout.simulation.virtual.engine import Engine
 from rollout.types import (
     CellFacts,
     Control,
@@ -45,14 +43,13 @@ class Course:
 class SimulatedFleet:
     """Everything a rollout asks of the world, for one run: its ports, and a witness.
 
-    Time is that of the engine: when an activity was scheduled.
+    Time is the engine's.
     """
 
     simulation: Simulation
     start: StartRollout
-    client: Client
+    engine: Engine
     chance: random.Random
-    began_at: datetime | None = None
     cells: dict[str, CellFacts] = field(default_factory=dict)
     under_way: dict[str, VisitRequest] = field(default_factory=dict)
     visited: Counter[str] = field(default_factory=Counter)
@@ -62,8 +59,6 @@ class SimulatedFleet:
     view: RolloutView | None = None
     violations: list[str] = field(default_factory=list)
     looks: int = 0
-    overdue: bool = False
-    """More time has passed than a run may take."""
     _churn: list[Churn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,23 +70,20 @@ class SimulatedFleet:
                 self._churn.append(Churn(ONE_DAY, joins=cell))
         self._churn += self.simulation.churn
         self._churn.sort(key=lambda each: each.after)
+        self.began_at = self.engine.now
 
     @property
     def has_ended(self) -> bool:
         return self.view is not None and self.view.phase is Phase.ENDED
 
-    @property
-    def is_over(self) -> bool:
-        return self.has_ended or self.overdue
-
     async def take(self) -> Fleet:
-        now = _now()
-        self._live_until(now)
+        self._live()
         self.looks += 1
-        return replace(self.simulation.fleet, seen_at=now, cells=tuple(self.cells.values()))
+        fleet = self.simulation.fleet
+        return replace(fleet, seen_at=self.engine.now, cells=tuple(self.cells.values()))
 
     async def gather(self, watched: WatchedCells) -> Evidence:
-        self._live_until(_now())
+        self._live()
         window = watched.until - watched.since
         readings = tuple(
             Reading(gate.name, cell, Verdict.PASS, window)
@@ -113,17 +105,17 @@ class SimulatedFleet:
     async def publish_rollout(self, view: RolloutView) -> None:
         self.view = view
         if any(wait.code is WaitCode.APPROVAL for wait in view.waits):
-            await self._approve(view)
+            self._approve(view)
 
     def begin(self, request: VisitRequest) -> Course:
         """Take note of a visit that begins, and say how it goes."""
-        now = _now()
-        self._live_until(now)
+        now = self.engine.now
+        self._live()
         cell = self.cells[request.cell]
         self._witness(request, cell, now)
         self.under_way[cell.id] = request
         self.visited[cell.id] += 1
-        self.first_start.setdefault(cell.ring, now - self._began(now))
+        self.first_start.setdefault(cell.ring, now - self.began_at)
         return _course(self.simulation.assumptions, self.chance)
 
     def end(self, request: VisitRequest, outcome: VisitOutcome) -> None:
@@ -143,7 +135,7 @@ class SimulatedFleet:
 
     def run(self) -> Run:
         """Return what came of it."""
-        view, began = self.view, self.began_at
+        view = self.view
         ended = None if view is None else view.ended_at
         waits = () if view is None else view.waits
         counted = Counter(f"{wait.code.value}: {wait.message}" for wait in waits)
@@ -151,7 +143,7 @@ class SimulatedFleet:
         digest = self.start.release.digest
         return Run(
             outcome=None if view is None else view.outcome,
-            ended_after=None if ended is None or began is None else ended - began,
+            ended_after=None if ended is None else ended - self.began_at,
             rings=dict(sorted(self.first_start.items())),
             cells=sum(cell.release == digest for cell in self.cells.values()),
             violations=tuple(self.violations),
@@ -159,16 +151,10 @@ class SimulatedFleet:
             looks=self.looks,
         )
 
-    def _began(self, now: datetime) -> datetime:
-        if self.began_at is None:
-            self.began_at = now
-        return self.began_at
-
-    def _live_until(self, now: datetime) -> None:
-        began = self._began(now)
-        if now - began > self.simulation.at_most:
-            self.overdue = True
-        while self._churn and began + self._churn[0].after <= now:
+    def _live(self) -> None:
+        """Let change what changes until now."""
+        passed = self.engine.now - self.began_at
+        while self._churn and self._churn[0].after <= passed:
             change = self._churn.pop(0)
             if change.joins is not None:
                 known = self.cells.get(change.joins.id)
@@ -213,7 +199,7 @@ class SimulatedFleet:
             and not c.quarantine
             and c.release != digest
             and not self.visited[c.id]
-            and not self._joined(c)
+            and not self._came_later(c)
         ]
         if late:
             self.violations.append(f"{at}: before {late[:3]} of lower rings")
@@ -222,15 +208,17 @@ class SimulatedFleet:
         if cell.release == digest:
             self.violations.append(f"{at}: once more")
 
-    def _joined(self, cell: CellFacts) -> bool:
-        return all(cell.id != known.id for known in self.simulation.fleet.cells)
+    def _came_later(self, cell: CellFacts) -> bool:
+        """Whether it was not in its ring from the first: nobody waits for it then."""
+        was_there = {(known.id, known.ring) for known in self.simulation.fleet.cells}
+        return (cell.id, cell.ring) not in was_there
 
-    async def _approve(self, view: RolloutView) -> None:
+    def _approve(self, view: RolloutView) -> None:
         """Play the people who approve: all they have to, at once."""
-        client = RolloutClient(self.client)
+        rollouts = SimulatedRollouts(self.engine)
         wanted = ring_policy(self.start.policy, view.ring or 0).approvals or 2
         for number in range(wanted):
-            await client.control(
+            rollouts.control(
                 view.id,
                 Control(
                     id=f"approval-{view.plan_hash}-{view.ring}-{number}",
@@ -241,10 +229,6 @@ class SimulatedFleet:
                     plan=view.plan_hash,
                 ),
             )
-
-
-def _now() -> datetime:
-    return activity.info().current_attempt_scheduled_time
 
 
 def _course(assumed: Assumptions, chance: random.Random) -> Course:

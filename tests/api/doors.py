@@ -25,6 +25,9 @@ ROUTES: Mapping[str, tuple[str, str]] = {
         "POST",
         "/cloud/namespaces/{namespace}/rename-custom-search-attribute",
     ),
+    "AddNamespaceRegion": ("POST", "/cloud/namespaces/{namespace}/add-region"),
+    "DeleteNamespaceRegion": ("DELETE", "/cloud/namespaces/{namespace}/regions/{region}"),
+    "FailoverNamespaceRegion": ("POST", "/cloud/namespaces/{namespace}/failover-region"),
     "UpdateNamespaceTags": ("POST", "/cloud/namespaces/{namespace}/update-tags"),
 }
 

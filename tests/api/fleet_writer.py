@@ -8,9 +8,10 @@ from cells.types import CellView, Cordon
 from controlplane.api.ports import EngineUnavailable, FleetWriters
 from controlplane.errors import failed_precondition, not_found
 from rollout.plan import apply, new_state, note, plan, view
-from rollout.planning import controls
+from rollout.planning import controls, lane
 from rollout.simulation.types import Forecast, Simulation
 from rollout.types import Control, Fleet, Outcome, Phase, RolloutState, RolloutView, StartRollout
+from tests.api.replica_writers import MemoryAvailabilityWriter, MemoryEvacuationWriter
 from tests.store.views import NOW
 
 
@@ -27,14 +28,18 @@ class MemoryFleetWriter:
     started: list[StartRollout] = field(default_factory=list)
     """The requests to start that arrived, in order."""
     simulated: list[Simulation] = field(default_factory=list)
+    visits: set[str] = field(default_factory=set)
+    """The ids of those whose workflows run."""
     silent: bool = False
     reply_lost: bool = False
     """Requests are recorded, and nobody hears of it."""
     refusal: str = ""
     """Why nothing may start."""
+    evacuations: MemoryEvacuationWriter = field(default_factory=MemoryEvacuationWriter)
+    availability: MemoryAvailabilityWriter = field(default_factory=MemoryAvailabilityWriter)
 
     def all(self) -> FleetWriters:
-        return FleetWriters(self, self, self, self)
+        return FleetWriters(self, self, self, self, self.evacuations, self.availability)
 
     async def start(self, request: StartRollout) -> RolloutView:
         self._hear()
@@ -53,7 +58,7 @@ class MemoryFleetWriter:
         if state is None:
             raise failed_precondition(f"rollout {rollout} has ended, or never was")
         now = datetime.now(UTC)
-        if refused := controls.refusal(state, request, state.plan_hash, now):
+        if refused := controls.refusal(state, request, state.plan_hash, now, self.fleet):
             raise failed_precondition(refused)
         controls.take(state, request, now)
         return self._reply(state)
@@ -80,6 +85,15 @@ class MemoryFleetWriter:
 
     async def lift_quarantine(self, cell: str, *, by: str) -> CellView:  # noqa: ARG002 - the port's
         return self._changed(replace(self._cell(cell), quarantine=None))
+
+    async def release_visit(self, cell: str, *, reason: str, by: str) -> CellView:
+        before = self._cell(cell)
+        if before.visit is None:
+            return before
+        if before.visit.id in self.visits:
+            raise failed_precondition(f"visit {before.visit.id} of {cell} still runs")
+        left = Cordon(f"released by {by}: {reason}", f"visit {before.visit.id}", NOW)
+        return self._changed(replace(before, visit=None, quarantine=left))
 
     async def forecast(self, simulation: Simulation) -> Forecast:
         self._hear()
@@ -110,6 +124,7 @@ class MemoryFleetWriter:
 
     def _view(self, state: RolloutState) -> RolloutView:
         now = datetime.now(UTC)
+        lane.keep_up(state, now)
         planned = plan(state, self.fleet, now)
         apply(state, planned, self.fleet, now)
         state.revision += 1

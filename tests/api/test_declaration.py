@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from cells.ingress.records import CertificateFilter
 from controlplane.api.declaration import check_name, read_declaration
+from controlplane.api.replica_rules import ReplicaRules
 from controlplane.errors import ErrorType
 from controlplane.identity.limits import DEFAULTS, AccountLimits
 from controlplane.ids import NAMESPACE_NAME
@@ -34,7 +35,7 @@ Type = NamespaceSpec.SearchAttributeType
 def read(
     spec: NamespaceSpec, *, now: datetime = NOW, allowed: AccountLimits = DEFAULTS
 ) -> Provisioned:
-    return read_declaration(spec, REGIONS, allowed, now)
+    return read_declaration(spec, ReplicaRules(REGIONS), allowed, now)
 
 
 def _replicas(*regions: str) -> Callable[[NamespaceSpec], None]:
@@ -73,7 +74,8 @@ REFUSED: dict[str, tuple[Callable[[NamespaceSpec], object], str]] = {
     "a dot": (lambda s: setattr(s, "name", "a.b"), "spec.name 'a.b'"),
     "no region": (_replicas(), f"names no region: send one of {REGION}, gcp-us-central1"),
     "unknown region": (_replicas("aws-mars-1"), "region 'aws-mars-1' is not part of this fleet"),
-    "two regions": (_replicas(*REGIONS), "high availability"),
+    "one of two unknown": (_replicas(REGION, "aws-mars-1"), "'aws-mars-1' is not part of this fl"),
+    "three regions": (_replicas(*REGIONS, REGION), "names 3 regions"),
     "disagreeing": (lambda s: s.regions.append(REGIONS[1]), "name different regions"),
     "retention": (lambda s: setattr(s, "retention_days", 91), "retention_days is 91: send 1 to 90"),
     "less than none": (lambda s: setattr(s, "retention_days", -1), "retention_days is -1"),
@@ -273,6 +275,42 @@ def test_a_public_authority_takes_filters_beside_it() -> None:
     spec.mtls_auth.certificate_filters.add(common_name="worker-*")
 
     assert read(spec).client_ca
+
+
+def test_a_namespace_begins_with_a_replica_in_each_of_two_regions() -> None:
+    spec = declared("orders")
+    _replicas(*REGIONS)(spec)
+
+    wanted = read(spec)
+
+    assert (wanted.region, wanted.replicas) == (REGION, REGIONS)
+    # Clients of either age say it their way.
+    spec.regions.extend(REGIONS)
+    del spec.replicas[:]
+    assert read(spec) == wanted
+
+
+def test_two_replicas_may_be_in_one_region() -> None:
+    spec = declared("orders")
+    _replicas(REGION, REGION)(spec)
+
+    assert read(spec).replicas == (REGION, REGION)
+
+
+def test_a_single_replica_is_said_in_one_way_only() -> None:
+    assert read(declared("orders")).replicas == ()
+
+
+def test_what_is_said_of_high_availability_is_provisioned() -> None:
+    spec = declared("orders")
+    assert (read(spec).managed_failover, read(spec).forward_polls) == (True, True)
+    spec.high_availability.disable_managed_failover = True
+    spec.high_availability.disable_passive_poller_forwarding = True
+
+    wanted = read(spec)
+
+    assert (wanted.managed_failover, wanted.forward_polls) == (False, False)
+    assert wanted.declaration == ""
 
 
 def test_regions_and_replicas_may_both_be_sent() -> None:

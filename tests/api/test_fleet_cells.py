@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from cells.ledger.types import Fenced, LeaseView, LedgerView, Purpose
 from cells.types import CellView, Cordon
+from cells.visits.types import Visit, VisitPhase
 from controlplane.store.audit import AuditLog
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.projections import Projections
@@ -56,7 +57,44 @@ async def test_a_quarantine_is_lifted_by_a_person_who_says_why(
     }
     before, after = record.entry.details["before"], record.entry.details["after"]
     assert "it smokes" in str(before)
-    assert after == {"cordon": None, "quarantine": None}
+    assert after == {"cordon": None, "quarantine": None, "visit": ""}
+
+
+async def test_a_cell_is_freed_from_a_dead_visit_by_a_person_who_says_why(
+    api: RunningApi, operator: Tenant
+) -> None:
+    known = api.fleet.cells[CELL]
+    visit = Visit("v1", "r-1.31", "rollout/r1", VisitPhase.SERVER, "to 1.31.2", NOW)
+    visited = replace(known, revision=known.revision + 1, visit=visit)
+    api.fleet.cells[CELL] = visited
+    api.fleet.visits.add("v1")
+    await Projections(api.pool).publish_cell(visited)
+
+    path = f"{CELLS}/{CELL}:release-visit"
+    async with operator.http() as http:
+        too_early = await http.post(path, json={"reason": "it takes long"})
+        api.fleet.visits.clear()
+        freed = await http.post(path, json={"reason": "it was terminated"})
+        await http.post(f"{CELLS}/{CELL}:lift-quarantine", json={"reason": "looked at it"})
+
+    assert too_early.status_code == 400
+    assert "still runs" in too_early.json()["message"]
+    view = _CELL.validate_json(freed.content)
+    assert view.visit is None
+    assert view.quarantine is not None
+    entries = [r.entry for r in await AuditLog(api.pool).read(operator.account, limit=10)]
+    refused, released, _ = entries
+    assert (released.what, released.status) == ("fleet.cells.release-visit", "OK")
+    assert released.details["request"] == {
+        "reason": "it was terminated",
+        "cell": CELL,
+        "what": "release visit",
+    }
+    before, after = released.details["before"], released.details["after"]
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert (before["visit"], after["visit"]) == ("v1", "")
+    assert refused.status == "FAILED_PRECONDITION"
 
 
 async def test_a_cell_that_is_not_there_is_not_found(operator: Tenant) -> None:
@@ -65,7 +103,7 @@ async def test_a_cell_that_is_not_there_is_not_found(operator: Tenant) -> None:
             await http.get(f"{CELLS}/nothing"),
             *[
                 await http.post(f"{CELLS}/nothing:{verb}", json={"reason": "x"})
-                for verb in ("cordon", "uncordon", "lift-quarantine")
+                for verb in ("cordon", "uncordon", "lift-quarantine", "release-visit")
             ],
         ]
 

@@ -38,6 +38,7 @@ def requests(client: Client, within: float) -> dict[str, Send]:
         "cordon": lambda: cells.cordon("c1", reason="x", by="olga"),
         "uncordon": lambda: cells.uncordon("c1"),
         "lift": lambda: cells.lift_quarantine("c1", by="olga"),
+        "release": lambda: cells.release_visit("c1", reason="x", by="olga"),
     }
 
 
@@ -63,7 +64,7 @@ async def test_without_a_worker_what_begins_an_entity_is_unavailable_in_time(
 async def test_what_never_was_is_told_apart_from_silence(engine: WorkflowEnvironment) -> None:
     send = requests(await fresh_namespace(engine.client), 60)
 
-    for what in ("cordon", "uncordon", "lift"):
+    for what in ("cordon", "uncordon", "lift", "release"):
         with pytest.raises(ApplicationError, match="cell 'c1' not found") as refusal:
             await send[what]()
         assert refusal.value.type == ErrorType.NOT_FOUND

@@ -1,6 +1,7 @@
 """What runs the fleet is for operators: every path asks, whatever is sent."""
 
 import pytest
+from pydantic import JsonValue
 
 from controlplane.identity.types import Role
 from controlplane.store.audit import AuditLog
@@ -10,6 +11,11 @@ from tests.api.running import RunningApi, Tenant
 READING = [
     ("GET", "/fleet/v1/cells"),
     ("GET", "/fleet/v1/cells/nothing"),
+    ("GET", "/fleet/v1/cells/nothing/links"),
+    ("GET", "/fleet/v1/migrations"),
+    ("GET", "/fleet/v1/evacuations"),
+    ("GET", "/fleet/v1/evacuations/nothing"),
+    ("GET", "/fleet/v1/availability"),
     ("GET", "/fleet/v1/releases"),
     ("GET", "/fleet/v1/releases/nothing"),
     ("POST", "/fleet/v1/rollouts:plan"),
@@ -26,6 +32,13 @@ CHANGING = [
     ("POST", "/fleet/v1/cells/nothing:cordon"),
     ("POST", "/fleet/v1/cells/nothing:uncordon"),
     ("POST", "/fleet/v1/cells/nothing:lift-quarantine"),
+    ("POST", "/fleet/v1/cells/nothing:release-visit"),
+    ("POST", "/fleet/v1/evacuations"),
+    ("POST", "/fleet/v1/evacuations/nothing:control"),
+    ("POST", "/fleet/v1/availability:pause"),
+    ("POST", "/fleet/v1/availability:resume"),
+    ("PATCH", "/fleet/v1/availability/policy"),
+    ("POST", "/fleet/v1/availability/cells/nothing:lift-hold"),
     ("POST", "/fleet/v1/releases"),
     ("POST", "/fleet/v1/rollouts"),
     ("POST", "/fleet/v1/rollouts:simulate"),
@@ -36,12 +49,15 @@ CHANGING = [
     ("DELETE", "/fleet/v1/calendar/blockers/nothing"),
     ("PUT", "/fleet/v1/accounts/nobody/limits"),
 ]
-BODIES: dict[str, dict[str, str | int]] = {
+BODIES: dict[str, dict[str, JsonValue]] = {
     "/fleet/v1/releases": {"name": "No"},
     "/fleet/v1/rollouts": {"release": "nothing", "reason": "x"},
     "/fleet/v1/rollouts:plan": {"release": "nothing"},
     "/fleet/v1/rollouts:simulate": {"release": "nothing"},
     "/fleet/v1/rollouts/nothing:control": {"kind": "pause", "reason": "x"},
+    "/fleet/v1/availability/policy": {"policy": {}, "reason": "x"},
+    "/fleet/v1/evacuations": {"cell": "nothing", "kind": "drain", "reason": "x"},
+    "/fleet/v1/evacuations/nothing:control": {"kind": "pause", "reason": "x"},
     "/fleet/v1/ledger/nothing:fence": {"holder": "nobody", "reason": "x"},
     "/fleet/v1/calendar/blockers": {"name": "x", "reason": "x", "selector": "nowhere"},
     "/fleet/v1/accounts/nobody/limits": {"namespaces": 1},
@@ -109,6 +125,6 @@ async def test_what_is_refused_is_recorded(api: RunningApi, tenant: Tenant) -> N
 
 
 def _filled(template: str) -> str:
-    for name in ("cell", "release", "rollout", "blocker", "account"):
+    for name in ("cell", "release", "rollout", "blocker", "account", "evacuation"):
         template = template.replace(f"{{{name}}}", "nothing")
     return template

@@ -1,5 +1,6 @@
 """What an update leaves as it is, and what it takes away."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from controlplane.api.declaration import read_declaration, read_replacement
 from controlplane.api.messages import declaration
+from controlplane.api.replica_rules import ReplicaRules
 from controlplane.api.versions import LATEST, ApiVersion, read_version
 from controlplane.errors import ErrorType
 from controlplane.identity.limits import DEFAULTS
@@ -21,6 +23,8 @@ from tests.api.running import CLIENT_CA, declared
 from tests.store.views import REGION, namespace_view
 
 NOW = datetime.now(UTC)
+OTHER = "gcp-us-central1"
+RULES = ReplicaRules((REGION, OTHER))
 Type = NamespaceSpec.SearchAttributeType
 # Field 500, a string: something that a later version of the API might have.
 LATER = b"\xa2\x1f\x05later"
@@ -46,14 +50,14 @@ def full() -> NamespaceSpec:
 
 def made(spec: NamespaceSpec) -> NamespaceView:
     """Return the namespace that was created by a spec."""
-    wanted = read_declaration(spec, (REGION,), DEFAULTS, NOW)
+    wanted = read_declaration(spec, RULES, DEFAULTS, NOW)
     return namespace_view("orders.acme1", spec=wanted)
 
 
 def replaced(
     view: NamespaceView, spec: NamespaceSpec, version: ApiVersion = LATEST
 ) -> NamespaceView:
-    return replace(view, spec=read_replacement(spec, view, DEFAULTS, NOW, version))
+    return replace(view, spec=read_replacement(spec, view, RULES, DEFAULTS, NOW, version))
 
 
 def test_what_is_read_and_sent_back_changes_nothing() -> None:
@@ -185,6 +189,54 @@ def test_the_present_region_may_be_left_out_or_sent_in_either_field(spec: Namesp
     assert replaced(view, spec).spec == view.spec
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        _regions(regions=(REGION, OTHER)),
+        _regions(replicas=(REGION, OTHER)),
+        _regions(regions=(REGION,), replicas=(REGION, OTHER)),
+        _regions(regions=(REGION, OTHER), replicas=(REGION,)),
+        _regions(regions=(OTHER, REGION), replicas=(REGION, OTHER)),
+    ],
+    ids=["regions", "replicas", "replicas changed", "regions changed", "both"],
+)
+def test_a_region_is_added_in_either_field(spec: NamespaceSpec) -> None:
+    found = replaced(made(declared("orders")), spec)
+
+    assert found.spec.replicas == (REGION, OTHER)
+    assert list(declaration(found).regions) == [REGION, OTHER]
+    assert declaration(found).replicas == [
+        ReplicaSpec(region=REGION),
+        ReplicaSpec(region=OTHER),
+    ]
+
+
+def test_no_high_availability_leaves_it_as_it_is() -> None:
+    view = made(full())
+    spec = declaration(view)
+    spec.ClearField("high_availability")
+
+    found = replaced(view, spec).spec
+
+    assert (found.managed_failover, found.forward_polls) == (False, False)
+
+
+def test_a_declaration_from_before_high_availability_counted_counts_once_it_is_sent_back() -> None:
+    kept = NamespaceSpec()
+    kept.high_availability.disable_managed_failover = True
+    before = made(declared("orders"))
+    view = replace(
+        before,
+        spec=replace(before.spec, declaration=base64.b64encode(kept.SerializeToString()).decode()),
+    )
+
+    again = replaced(view, declaration(view))
+
+    assert declaration(view).high_availability.disable_managed_failover
+    assert not again.spec.managed_failover
+    assert declaration(again) == declaration(view)
+
+
 def test_no_retention_means_the_present_one() -> None:
     spec = declared("orders")
     spec.ClearField("retention_days")
@@ -214,12 +266,12 @@ def test_a_managed_ca_is_not_shown_as_if_the_caller_had_brought_it() -> None:
 REFUSED: dict[str, tuple[Callable[[NamespaceSpec], object], str]] = {
     "a new name": (lambda s: setattr(s, "name", "bills"), "cannot be renamed, send 'orders'"),
     "another region": (
-        lambda s: s.replicas[0].MergeFrom(ReplicaSpec(region="gcp-us-central1")),
-        "added with AddNamespaceRegion",
+        lambda s: s.replicas[0].MergeFrom(ReplicaSpec(region="aws-mars-1")),
+        f"send one of {REGION}, {OTHER}",
     ),
-    "one more region": (
-        lambda s: s.regions.extend([REGION, "gcp-us-central1"]),
-        "spec.regions names aws-us-east-1, gcp-us-central1",
+    "two more regions": (
+        lambda s: s.regions.extend([REGION, OTHER, OTHER]),
+        "names 3 regions",
     ),
     "odd capacity": (
         lambda s: setattr(s.capacity_spec.provisioned, "value", 5),

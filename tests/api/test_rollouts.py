@@ -2,24 +2,30 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
 from pydantic import JsonValue, TypeAdapter
 
-from controlplane.api.rollout_types import EventPage, PresentPlan, RolloutPage
+from controlplane.api.rollout_types import DryRun, EventPage, PresentPlan, RolloutPage
 from controlplane.identity.types import Role
 from controlplane.store.audit import AuditLog
 from controlplane.store.rollout_projections import RolloutProjections
+from rollout.bake import Bake
 from rollout.policy import Lane, RollbackScope, default_policy
 from rollout.simulation.types import Assumptions, Forecast
-from rollout.types import Outcome, Phase, RolloutView
+from rollout.types import Outcome, PatchCredit, Phase, RingProgress, RolloutView
 from tests.api.colleagues import colleague
 from tests.api.running import RunningApi, Tenant
 from tests.api.test_releases import created, named
+from tests.store.views import NOW
 
 ROLLOUTS = "/fleet/v1/rollouts"
+DAY = timedelta(days=1)
 _VIEW = TypeAdapter(RolloutView)
+_DRY_RUN = TypeAdapter(DryRun)
 _LIST = TypeAdapter(RolloutPage)
 _PLAN = TypeAdapter(PresentPlan)
 _EVENTS = TypeAdapter(EventPage)
@@ -328,8 +334,70 @@ async def test_the_present_plan_says_what_an_approval_is_bound_to(operator: Tena
         plan = _PLAN.validate_json((await http.get(f"{ROLLOUTS}/{name}/plan")).content)
 
     assert plan.plan_hash == view.plan_hash
+    assert (plan.evidence_digest, plan.evidence) == (
+        view.evidence_digest,
+        "nothing speaks against it",
+    )
     assert (plan.done, plan.cells) == (0, 3)
     assert plan.waits == view.waits
+
+
+async def test_an_approval_in_view_of_other_evidence_is_refused_with_what_is_known_now(
+    operator: Tenant,
+) -> None:
+    name = named()
+    other = await colleague(operator, Role.ADMIN)
+    async with operator.http() as http:
+        await created(http, name)
+        policy: JsonValue = {"rings": [{"ring": 1, "approvals": 1}]}
+        view = await began(http, name, policy=policy)
+    async with other.http() as http:
+        plan = view.plan_hash
+        refused = await steer(http, name, "approve", plan=plan, evidence="0123456789abcdef")
+        agreed = await steer(http, name, "approve", plan=plan, evidence=view.evidence_digest)
+
+    assert refused.status_code == 400
+    assert "now nothing speaks against it" in refused.json()["message"]
+    assert agreed.status_code == 200, agreed.text
+
+
+async def test_an_emergency_tells_who_declared_it_and_until_when(operator: Tenant) -> None:
+    name = named()
+    async with operator.http() as http:
+        await created(http, name)
+        view = await began(http, name, lane="emergency", policy={"emergency_for": "PT2H"})
+
+    assert view.emergency is not None
+    assert (view.emergency.actor, view.emergency.reason) == (operator.owner.email, "it is time")
+    assert view.emergency.until - view.emergency.since == timedelta(hours=2)
+
+
+async def test_a_patch_is_given_what_the_release_that_it_corrects_has_baked(
+    api: RunningApi, operator: Tenant
+) -> None:
+    corrected, patch, more = named(), named(), named()
+    async with operator.http() as http:
+        await created(http, corrected, server_version="1.31.2")
+        view = await began(http, corrected)
+        baked = Bake(DAY, NOW, NOW, credit=DAY)
+        rings = {1: RingProgress(1, bake=baked, bakes_ring=True, baked=True)}
+        await RolloutProjections(api.pool).publish_rollout(
+            replace(view, rings=rings, revision=view.revision + 1)
+        )
+        await created(http, patch, server_version="1.31.3", patch_of=corrected)
+        await created(http, more, server_version="1.32.0", patch_of=corrected)
+        dry = await http.post(f"{ROLLOUTS}:plan", json={"release": patch})
+        refused = await http.post(f"{ROLLOUTS}:plan", json={"release": more})
+        await began(http, patch)
+
+    planned = _DRY_RUN.validate_json(dry.content)
+    known = PatchCredit(corrected, view.id, {1: DAY})
+    assert planned.patch_credit == known
+    assert planned.head_starts == {1: DAY}
+    unlike = _DRY_RUN.validate_json(refused.content).patch_credit
+    assert unlike is not None
+    assert "another minor version" in unlike.refused
+    assert api.fleet.started[-1].patch_credit == known
 
 
 async def test_a_simulation_is_of_the_fleet_as_it_is(api: RunningApi, operator: Tenant) -> None:

@@ -11,21 +11,28 @@ from provisioning import requests
 from provisioning.journal import Journal
 from provisioning.requests import Change
 from provisioning.types import (
+    AbortReplicaChange,
+    ConfirmMigration,
     CreateNamespace,
     DeleteNamespace,
+    FailOver,
     InspectNamespace,
     IssueClientCertificate,
+    MigrateNamespace,
     NamespaceLife,
+    NamespaceSpec,
     NamespaceState,
     NamespaceView,
     ObservedNamespace,
     OperationState,
     RenameSearchAttribute,
+    ReplicaChangeKind,
     RevokeCertificate,
     SetRequestLimit,
     UpdateNamespace,
     UpdateTags,
 )
+from tests.store.views import passive_replica
 
 
 @dataclass
@@ -75,6 +82,18 @@ class MemoryWriter:
     async def inspect(self, namespace: str, request: InspectNamespace) -> NamespaceView:
         return await self._change(namespace, request)
 
+    async def fail_over(self, namespace: str, request: FailOver) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def migrate(self, namespace: str, request: MigrateNamespace) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def confirm_migration(self, namespace: str, request: ConfirmMigration) -> NamespaceView:
+        return await self._change(namespace, request)
+
+    async def abort_change(self, namespace: str, request: AbortReplicaChange) -> NamespaceView:
+        return await self._change(namespace, request)
+
     async def delete(self, namespace: str, request: DeleteNamespace) -> NamespaceView:
         await self._hear(request.operation)
         state = self._known(namespace)
@@ -88,10 +107,24 @@ class MemoryWriter:
         state = self._known(namespace)
         state.life = NamespaceLife.DELETED if state.deleting else NamespaceLife.ACTIVE
         assert state.spec is not None
-        state.observed = ObservedNamespace(placement=Placement(state.spec.region, cell, ()))
+        self._place(state, state.spec, cell)
         if state.deleting:
             del self.namespaces[namespace]
         return self._closed(state, OperationState.FULFILLED)
+
+    def _place(self, state: NamespaceState, spec: NamespaceSpec, cell: str) -> None:
+        """Bring replicas to where they are wanted, each in the first cell of its region."""
+        active = state.observed.placement
+        if active is None or active.cell is None:
+            active = Placement(spec.region, cell, ())
+        for change in state.wanted_changes:
+            if change.kind is ReplicaChangeKind.FAILOVER:
+                active = state.passive[change.target].placement
+        others = list(spec.regions)
+        others.remove(active.region)
+        state.observed = ObservedNamespace(placement=active)
+        state.passive = {f"{region}-c1": passive_replica(region) for region in others}
+        state.wanted_changes, state.replica_operations = [], []
 
     def fail(self, namespace: str, reason: str) -> NamespaceView:
         """Give up what was asked, and return the view that the entity publishes."""

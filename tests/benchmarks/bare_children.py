@@ -1,16 +1,13 @@
-"""The least that an engine has to do for as many children as a fleet has cells, in skipped time."""
+"""The least that an engine has to do for as many children as a fleet has cells, in virtual time."""
 
 import asyncio
-import sys
 import time
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity, workflow
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-QUEUE = "bare"
+from rollout.simulation.virtual.engine import Engine
+
 STEPS = 6
 AT_ONCE = 50
 
@@ -47,21 +44,11 @@ class BareRollout:
             )
 
 
-async def bare(cells: int) -> float:
+def bare(cells: int) -> float:
     """Return how many seconds so many children take, fifty at a time."""
-    server = str(Path(sys.executable).with_name("temporal-test-server"))
-    async with (
-        await WorkflowEnvironment.start_time_skipping(test_server_existing_path=server) as engine,
-        Worker(
-            engine.client,
-            task_queue=QUEUE,
-            workflows=[BareRollout, BareVisit],
-            activities=[bare_step],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        ),
-    ):
-        began = time.monotonic()
-        await engine.client.execute_workflow(
-            BareRollout.run, cells, id=f"bare-{cells}", task_queue=QUEUE
-        )
-        return time.monotonic() - began
+    began = time.monotonic()
+    with Engine([BareRollout, BareVisit], began_at=datetime.now(UTC)) as engine:
+        engine.offer([bare_step])
+        engine.start(BareRollout, "bare", cells)
+        engine.go_on(engine.now + timedelta(days=60), lambda: not engine.is_under_way("bare"))
+    return time.monotonic() - began

@@ -30,6 +30,8 @@ class Regression:
     name: str
     flaws: Mapping[str, Flaw]
     only_under_load: bool = False
+    in_one_cell: bool = False
+    """Of all that are changed in a ring, in one only."""
 
 
 def constantly(share: float) -> Flaw:
@@ -58,6 +60,8 @@ REGRESSIONS = (
     Regression("latency +30 %, under load", {"API latency": constantly(0.3)}, True),
     Regression("errors 0.5 %, under load", {"API errors": constantly(0.005)}, True),
     Regression("memory +1 % an hour, under load", {"memory": leaking(0.01)}, True),
+    Regression("latency +100 % in one cell", {"API latency": constantly(1.0)}, True, True),
+    Regression("errors 5 % in one cell", {"API errors": constantly(0.05)}, True, True),
 )
 
 
@@ -82,7 +86,12 @@ def main() -> None:
 
 def _course(regression: Regression, seed: int) -> Course:
     chance_of_its_own = 10_000 + seed
-    return roll_out(chance_of_its_own, regression.flaws, only_under_load=regression.only_under_load)
+    return roll_out(
+        chance_of_its_own,
+        regression.flaws,
+        only_under_load=regression.only_under_load,
+        in_one_cell=regression.in_one_cell,
+    )
 
 
 def _row(regression: Regression, courses: list[Course]) -> str:

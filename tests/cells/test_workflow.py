@@ -163,7 +163,7 @@ async def test_a_cell_under_a_visit_takes_nothing_new_and_is_expected_in_no_vers
     await entities.cells.reserve(CELL, Reserve("b.acme1", "uid-b", ONE))
 
 
-async def test_a_version_that_nobody_brought_is_a_problem_again_once_the_visit_is_over(
+async def test_a_version_that_nobody_brought_is_drift_once_the_visit_is_over(
     entities: Entities,
 ) -> None:
     await entities.cells.register(CELL, cell_spec())
@@ -173,8 +173,29 @@ async def test_a_version_that_nobody_brought_is_a_problem_again_once_the_visit_i
     left = EndVisit("v1", VisitOutcome.UNDONE, Software("1.32.0"), "", "it was sick")
     ended = await entities.cells.end_visit(CELL, left)
 
-    view = await _reported(entities, "PartsFailing", since=ended.generation)
-    assert view.conditions["Ready"].message == "Temporal has version 1.31.2, not 1.32.0"
+    view = await _reported(entities, "Drifted", since=ended.generation)
+    told = "it runs server 1.31.2, and 1.32.0 was brought to it"
+    assert view.conditions["Ready"].message == view.conditions["InSync"].message == told
+    assert (view.conditions["InSync"].status, view.conditions["InSync"].reason) == (
+        "False",
+        "Drifted",
+    )
+
+
+async def test_whatever_a_broken_visit_left_was_nobodys_hand(entities: Entities) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    entities.cell_parts.answer = lambda: ObservedCell("1.31.2")
+    await entities.cells.begin_visit(CELL, BeginVisit("v1", "r-1.31.2", ""))
+
+    left = EndVisit("v1", VisitOutcome.BROKEN, None, "", "it was sick, and stayed so")
+    ended = await entities.cells.end_visit(CELL, left)
+
+    view = await _reported(entities, "AllPartsAnswer", since=ended.generation)
+    assert (view.conditions["InSync"].status, view.conditions["InSync"].reason) == (
+        "Unknown",
+        "LeftBroken",
+    )
+    assert view.quarantine is not None
 
 
 async def test_of_many_visits_that_begin_at_once_one_does(entities: Entities) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from cells.ledger.types import LeaseView, LedgerView, Purpose
-from cells.types import CellView, Cordon
+from cells.types import DRIFTED, CellCondition, CellView, Cordon
+from cells.visits.types import Visit, VisitPhase
+from controlplane.resource import Condition, ConditionStatus
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.projections import Projections
 from tests.api.running import RunningApi, Tenant
@@ -88,6 +90,39 @@ async def test_a_quarantine_is_lifted(cli: Cli, api: RunningApi, cell: CellView)
     assert "quarantined: visit v1 left it broken" in shown.stdout
     assert lifted.exit_code == 0, lifted.stderr
     assert "quarantined" not in lifted.stdout.lower()
+
+
+async def test_a_cell_is_freed_from_a_dead_visit(cli: Cli, api: RunningApi, cell: CellView) -> None:
+    visit = Visit("v1", "r-1.31", "rollout/r1", VisitPhase.SERVER, "to 1.31.2", NOW)
+    visited = replace(cell, revision=cell.revision + 1, visit=visit)
+    api.fleet.cells[CELL] = visited
+    await Projections(api.pool).publish_cell(visited)
+
+    shown = await cli.run("cell", "show", CELL)
+    freed = await cli.run("cell", "release-visit", CELL, "--reason", "it was terminated")
+
+    assert "visited: server" in shown.stdout
+    assert freed.exit_code == 0, freed.stderr
+    assert "quarantined: released by" in freed.stdout
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "told"),
+    [
+        (DRIFTED, ConditionStatus.FALSE, "drifted: it runs server 1.30.9"),
+        ("EntitySilent", ConditionStatus.UNKNOWN, "unknown: it runs server 1.30.9"),
+    ],
+    ids=["drifted", "silent"],
+)
+async def test_what_is_known_of_a_cell_is_told_as_its_state(
+    cli: Cli, api: RunningApi, cell: CellView, reason: str, status: ConditionStatus, told: str
+) -> None:
+    ready = Condition(CellCondition.READY, status, reason, 1, NOW, "it runs server 1.30.9")
+    changed = replace(cell, revision=cell.revision + 1, conditions={CellCondition.READY: ready})
+    api.fleet.cells[CELL] = changed
+    await Projections(api.pool).publish_cell(changed)
+
+    assert told in (await cli.run("cell", "show", CELL)).stdout
 
 
 async def test_what_is_no_cell_is_named(cli: Cli) -> None:

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from cells.placement import Placement
 from controlplane.identity.distribution import KeyDistribution
 from controlplane.identity.keys import ApiKeys
 from controlplane.identity.memory import MemoryCellKeys
@@ -11,11 +13,16 @@ from controlplane.identity.signing_keys import rotate_signing_key
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.store.projections import Projections
 from controlplane.store.queries import ReadModel
-from provisioning.types import NamespaceLife
+from provisioning.types import (
+    NamespaceLife,
+    PassiveReplica,
+    ReplicaChange,
+    ReplicaChangeKind,
+)
 from tests.eventually import eventually
 from tests.identity.cells import distribution_to, running
 from tests.identity.people import Owner
-from tests.store.views import CELL, cell_view, namespace_view
+from tests.store.views import CELL, NOW, cell_view, namespace_view
 
 OTHER_CELL = "aws-us-east-1-c2"
 
@@ -185,6 +192,30 @@ async def test_an_account_without_namespaces_in_a_cell_is_forgotten_there_after_
     )
     await distribution.outbox.prune()
     assert await cells_told_of(owner) == set()
+
+
+async def test_a_cell_goes_on_hearing_of_an_account_that_has_a_replica_there_or_soon_will(
+    distribution: KeyDistribution, owner: Owner
+) -> None:
+    namespace = f"orders.{owner.account}"
+    adding = ReplicaChange("1", ReplicaChangeKind.ADD, "op-1", "", OTHER_CELL, "aws-us-east-1", NOW)
+    there = PassiveReplica("aws-us-east-1", Placement("aws-us-east-1", OTHER_CELL, ()), 1, NOW)
+    view = namespace_view(namespace, cell=CELL)
+    await distribution.ensure(OTHER_CELL, owner.account)
+
+    async def told(revision: int, **change: object) -> bool:
+        published = replace(view, revision=revision, **change)  # type: ignore[arg-type]
+        await Projections(owner.keys.pool).publish_namespace(published)
+        async with owner.keys.pool.connection() as connection:
+            await connection.execute(
+                "UPDATE account_cells SET needed_at = now() - interval '1 day'"
+            )
+        await distribution.outbox.prune()
+        return OTHER_CELL in await cells_told_of(owner)
+
+    assert await told(2, change=adding)
+    assert await told(3, passive={OTHER_CELL: there})
+    assert not await told(4)
 
 
 async def cells_told_of(owner: Owner) -> set[str]:

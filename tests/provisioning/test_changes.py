@@ -114,7 +114,12 @@ class HeldProber(MemoryProber):
     may_prove: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def prove(
-        self, target: Incarnation, server_name: str, certificate_fingerprint: str, api_keys: bool
+        self,
+        target: Incarnation,
+        server_name: str,
+        certificate_fingerprint: str,
+        api_keys: bool,
+        at: str = "",
     ) -> None:
         self.asked.set()
         await self.may_prove.wait()

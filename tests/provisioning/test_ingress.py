@@ -246,10 +246,12 @@ async def test_every_enforced_part_can_be_told_apart(cell: WholeCell) -> None:
         "api_keys": replace(plain, api_keys=True),
         "revoked_serials": replace(plain, revoked_serials=("1f", "2a")),
         "requests_per_second": replace(plain, requests_per_second=10),
+        "forward_polls": replace(plain, forward_polls=False),
     }.items():
         after = await cell.ingress.admit(target, tenant.server_name, changed)
 
         assert await cell.ingress.observe(target) == after
         assert after.digest != before.digest
-        assert {name for name in after.parts if after.parts[name] != before.parts[name]} == {part}
-    assert after.parts["requests_per_second"] == "10"
+        differing = {name for name in after.parts if after.parts[name] != before.parts.get(name)}
+        assert differing == {part}
+    assert after.parts["forward_polls"] == "off"

@@ -15,6 +15,7 @@ from provisioning import workflow
 from provisioning.certificates.x509 import new_ca
 from provisioning.memory import CERTIFICATE_LIFE, MemoryWorld
 from provisioning.plan import RENEW_BEFORE, ROTATE_EVERY, WARN_BEFORE
+from provisioning.replicas.memory import MemoryReplication
 from provisioning.types import (
     CreateNamespace,
     NamespaceCondition,
@@ -81,7 +82,8 @@ class Years:
         async with AsyncExitStack() as running:
             for worker in workers:
                 await running.enter_async_context(worker)
-            yield Entities(self.environment.client, self.world, parts)
+            replication = MemoryReplication(self.world)
+            yield Entities(self.environment.client, self.world, parts, replication)
 
     async def pass_days(self, days: float) -> None:
         """Let time pass, and what became due come to its end."""

@@ -73,7 +73,7 @@ async def running_whole_cell(postgres: RunningPostgres, folder: Path) -> AsyncIt
         running_temporal_cell(folder) as frontend,
         small_cell(postgres, folder, frontend) as cell,
     ):
-        directory = Directory({CELL: _addresses(cell)})
+        directory = Directory({CELL: addresses_of(cell)})
         store = MemorySecretStore()
         await store.put(cell_database(CELL), cell.database.password.encode())
         await store.put(cell_sealing_key(CELL), cell.gatekeeper.sealing_key_file.read_bytes())
@@ -104,7 +104,7 @@ async def running_whole_cell(postgres: RunningPostgres, folder: Path) -> AsyncIt
         await connections.close()
 
 
-def _addresses(cell: SmallCell) -> CellAddresses:
+def addresses_of(cell: SmallCell) -> CellAddresses:
     return CellAddresses(
         frontend=cell.ingress.frontend,
         ingress=cell.ingress.listen,

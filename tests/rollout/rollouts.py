@@ -9,7 +9,7 @@ from cells.visits.types import VisitOutcome, VisitReport
 from rollout import bake
 from rollout.gates import Evidence, Reading, Verdict
 from rollout.plan import apply, ended, new_state, plan, started
-from rollout.planning import controls
+from rollout.planning import controls, lane
 from rollout.policy import Lane, RingPolicy, RollbackScope, RolloutPolicy
 from rollout.types import (
     CellFacts,
@@ -95,6 +95,7 @@ class World:
 
     def plan(self) -> Plan:
         """Plan and write it down; start nothing."""
+        lane.keep_up(self.state, self.now)
         self.latest = plan(self.state, self.fleet, self.now)
         apply(self.state, self.latest, self.fleet, self.now)
         return self.latest
@@ -179,7 +180,7 @@ class World:
             Control(f"c{len(self.state.controls)}", kind, "bob", "because"),
             **rest,  # type: ignore[arg-type]
         )
-        refused = controls.refusal(self.state, asked, self.state.plan_hash, self.now)
+        refused = controls.refusal(self.state, asked, self.state.plan_hash, self.now, self.fleet)
         if refused is None:
             controls.take(self.state, asked, self.now)
         return refused

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from rollout.comparison import Comparison, Finding, Look, Part, compare, look_at
+from rollout.comparison import Comparison, Finding, Look, compare, look_at
 from rollout.gates import Verdict
+from rollout.series import Part
 from rollout.shifts import Array
 from tests.rollout.simulated_metrics import METRICS, PAST, RINGS, Flaw, Metric, Ring, Weather
 
@@ -47,9 +48,13 @@ def roll_out(
     flaws: Flaws | None = None,
     *,
     only_under_load: bool = False,
+    in_one_cell: bool = False,
     rings: tuple[Ring, ...] = RINGS,
 ) -> Course:
-    """Bake through the rings, up to the first comparison that fails."""
+    """Bake through the rings, up to the first comparison that fails.
+
+    A flaw shows in all changed cells, or in the same one of them all along.
+    """
     chance, course, spent, changed = np.random.default_rng(seed), Course(), timedelta(0), 0
     for ring in rings:
         harmful = {} if only_under_load and not ring.loaded else flaws or {}
@@ -60,7 +65,8 @@ def roll_out(
             length = ring.ring_bake if last else ring.batch_bake
             # When the ring has none left, those of the next one; at the very end there are none.
             siblings = whole - done or (0 if ring is rings[-1] else 6)
-            found = bake(chance, ring, done, siblings, length, harmful, course)
+            struck = 1 if in_one_cell else done
+            found = bake(chance, ring, done, struck, siblings, length, harmful, course)
             if found is not None:
                 after, metric, verdict = found
                 course.halt = Halt(ring.number, changed + done, spent + after, metric, verdict)
@@ -74,6 +80,7 @@ def bake(
     chance: np.random.Generator,
     ring: Ring,
     watched: int,
+    struck: int,
     siblings: int,
     length: timedelta,
     flaws: Flaws,
@@ -83,7 +90,9 @@ def bake(
     minutes = length // _MINUTE
     weather = Weather(chance, minutes, int(chance.integers(7 * 1440)))
     series = {
-        metric: weather.series(metric, watched, siblings, ring.loaded, flaws.get(metric.name))
+        metric: weather.series(
+            metric, watched, siblings, ring.loaded, flaws.get(metric.name), struck
+        )
         for metric in METRICS
     }
     for look in looks(length):
@@ -124,4 +133,5 @@ def _seen(metric: Metric, watched: Array, siblings: Array, look: Look) -> Compar
         Part(at[after], watched[:, after], siblings[:, after]),
         metric.tolerance,
         metric.floor,
+        tuple(f"c{row}" for row in range(watched.shape[0])),
     )

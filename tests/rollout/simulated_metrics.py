@@ -91,12 +91,20 @@ class Weather:
     """The minute of the week of the change."""
 
     def series(
-        self, metric: Metric, watched: int, siblings: int, loaded: bool, flaw: Flaw | None
+        self,
+        metric: Metric,
+        watched: int,
+        siblings: int,
+        loaded: bool,
+        flaw: Flaw | None,
+        struck: int | None = None,
     ) -> tuple[Array, Array]:
         """Return watched cells, and their siblings, by minutes; the first `PAST` before the change.
 
-        Watched cells restart at the change, and have the flaw from then on.
+        Watched cells restart at the change, and so many of them (all, unless said) have the flaw
+        from then on.
         """
+        struck = watched if struck is None else struck
         length, cells = PAST + self.minutes, watched + siblings
         minute = self.starts_at - PAST + np.arange(length)
         depth = metric.cycle * (1.0 if loaded else 0.1)
@@ -118,10 +126,10 @@ class Weather:
         series[:watched, PAST:] += np.log1p(-metric.warms_up * np.exp(-after / 180))
         if metric.counted:
             values = np.exp(series)
-            values[:watched, PAST:] += worse
+            values[:struck, PAST:] += worse
             values = self.chance.poisson(np.minimum(values, 1) * REQUESTS) / REQUESTS
         else:
-            series[:watched, PAST:] += np.log1p(worse)
+            series[:struck, PAST:] += np.log1p(worse)
             values = np.exp(series)
         values[self.chance.random(values.shape) < MISSING] = np.nan
         return values[:watched], values[watched:]

@@ -59,6 +59,10 @@ class SmallFleet:
     def rollouts(self) -> RolloutClient:
         return RolloutClient(self.client)
 
+    @property
+    def client_of_cells(self) -> CellClient:
+        return CellClient(self.client)
+
     async def join(self, *rings: int) -> Sequence[str]:
         """Add a cell for each ring; return their ids once they are ready."""
         spec = replace(cell_spec(), server_version=OLD)
@@ -72,9 +76,11 @@ class SmallFleet:
         await eventually(all_ready, within=30)
         return names
 
-    async def start(self, rollout: str = "r1", release: Release = RELEASE) -> RolloutView:
+    async def start(
+        self, rollout: str = "r1", release: Release = RELEASE, policy: RolloutPolicy = QUICK
+    ) -> RolloutView:
         return await self.rollouts.start(
-            StartRollout(rollout, release, QUICK, actor="ann", reason="a test")
+            StartRollout(rollout, release, policy, actor="ann", reason="a test")
         )
 
     async def until(self, rollout: str, *phases: Phase) -> RolloutView:

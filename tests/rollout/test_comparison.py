@@ -10,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.comparison import (
-    MINIMUM_POINTS,
     TREND_AFTER,
     Comparison,
     Finding,
     Look,
-    Part,
     compare,
     look_at,
     significant_among,
     spent_at,
 )
 from rollout.gates import Verdict
+from rollout.series import MINIMUM_POINTS, Part
 from rollout.shifts import Array, memory, shift_probability, trend_probability
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -285,3 +284,59 @@ def remembering(chance: np.random.Generator, length: int, keeps: float) -> Array
 
     shocks = chance.normal(0, math.sqrt(1 - keeps**2), length + 1000)
     return np.asarray(signal.lfilter([1], [1, -keeps], shocks)[1000:], dtype=np.float64)
+
+
+def one_of(count: int, worse: float, *, siblings: int = 6, seed: int = 3) -> Comparison:
+    """Return a comparison of so many changed cells, of which the second got worse."""
+    good = cells(seed, count, 240)
+    bad = cells(seed, count, 240, worse=worse)
+    control = cells(seed + 1000, siblings, 240)
+    struck = np.arange(count)[:, np.newaxis] == 1
+    at = np.arange(0.0, 60.0 * (PAST + 240), 60.0)
+    return Comparison(
+        Part(at[:PAST], good[0], control[0]),
+        Part(at[PAST:], np.where(struck, bad[1], good[1]), control[1]),
+        0.05,
+        names=tuple(f"c{row}" for row in range(count)),
+    )
+
+
+def test_one_bad_cell_among_many_is_found_by_itself_and_named() -> None:
+    diluted = one_of(25, worse=1.0)
+    assert found(replace(diluted, names=())).verdict is Verdict.PASS, "the mean hides it"
+
+    finding = found(diluted)
+
+    assert (finding.verdict, finding.cell) == (Verdict.FAIL, "c1")
+    assert finding.effect == pytest.approx(1.0, abs=0.1)
+
+
+def test_with_few_siblings_no_cell_is_judged_by_itself() -> None:
+    assert found(one_of(25, worse=1.0, siblings=2)).verdict is Verdict.PASS
+
+
+def test_what_all_changed_cells_have_is_told_of_all() -> None:
+    finding = found(replace(comparison(worse=1.0), names=("c0", "c1")))
+
+    assert (finding.verdict, finding.cell) == (Verdict.FAIL, "")
+
+
+def test_cells_of_which_none_is_bad_by_itself_are_judged_as_one() -> None:
+    plain = comparison()
+
+    assert found(replace(plain, names=("c0", "c1"))) == found(plain)
+
+
+def test_the_names_of_the_cells_stay_with_them_where_one_has_no_past() -> None:
+    diluted = one_of(25, worse=1.0)
+    past = diluted.before.watched.copy()
+    past[0] = np.nan
+    without = replace(diluted, before=replace(diluted.before, watched=past))
+
+    assert found(without).cell == "c1"
+
+
+def test_in_one_cell_among_many_chance_is_not_taken_for_the_release() -> None:
+    findings = [found(one_of(12, worse=0.0, seed=seed)) for seed in range(40)]
+
+    assert {finding.verdict for finding in findings} <= {Verdict.PASS, Verdict.INCONCLUSIVE}

@@ -20,8 +20,9 @@ from rollout.evidence.health import SPEAKS_FOR, ExaminedGate
 from rollout.evidence.ports import GateAsker, NoEvidence
 from rollout.evidence.prometheus import MOST_STEPS, Prometheus, Sample, quoted, steps
 from rollout.evidence.queried import QueriedGate, Window, judge
-from rollout.gates import Gate, GateKind, Reading, Verdict, default_gates
+from rollout.gates import Gate, GateKind, Reading, Verdict, default_gates, overridden
 from rollout.ports import WatchedCells
+from rollout.types import GateOverride
 from tests.engine import cell_view
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -51,11 +52,15 @@ def examined(
     *sicknesses: Sickness, fleet: Published | None = None
 ) -> tuple[GatesEvidence, MemoryExaminer]:
     examiner = MemoryExaminer(MemoryRuntime(), list(sicknesses))
-    asker = ExaminedGate(fleet or published("c1", "c2", "s1", "s2"), examiner, pause_seconds=0)
-    return GatesEvidence({GateKind.HEALTH: asker, GateKind.CANARY: asker}), examiner
+    cells = fleet or published("c1", "c2", "s1", "s2")
+    askers: dict[GateKind, GateAsker] = {
+        GateKind.HEALTH: ExaminedGate(cells, examiner.health, pause_seconds=0),
+        GateKind.CANARY: ExaminedGate(cells, examiner.canaries, pause_seconds=0),
+    }
+    return GatesEvidence(askers), examiner
 
 
-async def test_cells_that_are_well_pass_both_gates_with_one_examination() -> None:
+async def test_cells_that_are_well_pass_both_gates_with_one_look_for_each() -> None:
     source, examiner = examined()
     evidence = await source.gather(window("c1", "c2"))
 
@@ -64,17 +69,37 @@ async def test_cells_that_are_well_pass_both_gates_with_one_examination() -> Non
         ("canary", "", Verdict.PASS),
     }
     assert accrue(begin(HOUR, NOW - MINUTE), evidence).credit == MINUTE
-    assert examiner.looks == {"c1": 1, "c2": 1}
+    assert examiner.looks == {"c1": 2, "c2": 2}
 
 
 async def test_a_sick_cell_fails_by_name_and_with_what_is_wrong() -> None:
-    source, examiner = examined(Sickness("the canary did not come back", cell="c2"))
+    lost = Sickness("the canary did not come back", cell="c2", only_canaries=True)
+    source, examiner = examined(lost)
     evidence = await source.gather(window("c1", "c2", siblings=("s1", "s2")))
 
     failed = [r for r in evidence.readings if r.verdict is Verdict.FAIL]
-    assert {(r.cell, r.message) for r in failed} == {("c2", "the canary did not come back")}
-    assert examiner.looks["c2"] == 3
+    assert [(r.gate, r.cell, r.message) for r in failed] == [
+        ("canary", "c2", "the canary did not come back")
+    ]
+    assert examiner.looks["c2"] == 1 + 3
     assert accrue(begin(HOUR, NOW - MINUTE), evidence).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("only_canaries", [False, True], ids=["health", "canary"])
+async def test_who_answers_for_one_of_health_and_canary_does_not_answer_for_the_other(
+    only_canaries: bool,
+) -> None:
+    source, _ = examined(Sickness("is broken", cell="c1", only_canaries=only_canaries))
+    evidence = await source.gather(window("c1", siblings=("s1",)))
+    failing, other = ("canary", "health") if only_canaries else ("health", "canary")
+
+    def answered(gate: str) -> Verdict | None:
+        override = GateOverride("bob", "a known fault", NOW + HOUR)
+        seen = overridden(evidence, {gate: override}, NOW)
+        return accrue(begin(HOUR, NOW - MINUTE), seen).verdict
+
+    assert answered(failing) is Verdict.PASS
+    assert answered(other) is Verdict.FAIL
 
 
 @dataclass
@@ -90,7 +115,7 @@ class Stumbling:
 
 @pytest.mark.parametrize(("bad_looks", "verdict"), [(2, Verdict.PASS), (3, Verdict.FAIL)])
 async def test_a_cell_has_to_fail_three_times_in_a_row(bad_looks: int, verdict: Verdict) -> None:
-    asker = ExaminedGate(published("c1"), Stumbling(bad_looks), pause_seconds=0)
+    asker = ExaminedGate(published("c1"), Stumbling(bad_looks).examine, pause_seconds=0)
     (reading,) = await asker.ask([HEALTH], window("c1"))
 
     assert reading.verdict is verdict
@@ -100,7 +125,8 @@ async def test_what_every_sibling_suffers_from_too_is_not_the_release() -> None:
     source, _ = examined(Sickness("Temporal does not answer"))
     evidence = await source.gather(window("c1", siblings=("s1", "s2")))
 
-    assert {r.verdict for r in evidence.readings} == {Verdict.CONFOUNDED}
+    health = [r for r in evidence.readings if r.gate == "health"]
+    assert {r.verdict for r in health} == {Verdict.CONFOUNDED}
     assert evidence.readings[0].message == ("Temporal does not answer; s1, s2, unchanged, fail too")
 
 
@@ -109,7 +135,7 @@ async def test_one_sibling_that_is_well_is_enough_to_blame_the_release() -> None
     source, _ = examined(*sick)
     evidence = await source.gather(window("c1", siblings=("s1", "s2")))
 
-    assert {r.verdict for r in evidence.readings} == {Verdict.FAIL}
+    assert {r.verdict for r in evidence.readings if r.gate == "health"} == {Verdict.FAIL}
 
 
 async def test_a_cell_that_the_fleet_does_not_know_has_no_data() -> None:
@@ -151,8 +177,8 @@ class Raising:
 @pytest.mark.parametrize(
     ("asker", "told"),
     [
-        (ExaminedGate(published("c1"), Confused()), "too many open files"),
-        (ExaminedGate(Broken(), Confused()), "ConnectionError: the database is away"),
+        (ExaminedGate(published("c1"), Confused().examine), "too many open files"),
+        (ExaminedGate(Broken(), Confused().examine), "ConnectionError: the database is away"),
         (Raising(TimeoutError()), "was not answered within 180 s"),
         (Raising(NoEvidence("closed on Sundays")), "closed on Sundays"),
     ],
@@ -161,7 +187,7 @@ class Raising:
 async def test_a_gate_that_cannot_be_asked_has_no_data_and_hides_no_other(
     asker: GateAsker, told: str
 ) -> None:
-    well = ExaminedGate(published("c1"), MemoryExaminer(MemoryRuntime()))
+    well = ExaminedGate(published("c1"), MemoryExaminer(MemoryRuntime()).canaries)
     source = GatesEvidence({GateKind.HEALTH: asker, GateKind.CANARY: well})
     health, canary = (await source.gather(window("c1"))).readings
 

@@ -203,3 +203,13 @@ async def test_gates_are_judged_together(prometheus: Prometheus) -> None:
         ("latency", Verdict.FAIL),
         ("other", Verdict.PASS),
     ]
+
+
+async def test_a_cell_that_is_slow_among_many_that_are_not_fails_by_name(
+    prometheus: Prometheus,
+) -> None:
+    crowd = window("same", "hurt", *["same"] * 24)
+
+    reading = await compared(prometheus, crowd)
+
+    assert (reading.verdict, reading.cell) == (Verdict.FAIL, "hurt")

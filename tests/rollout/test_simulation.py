@@ -27,8 +27,8 @@ def simulation(policy: RolloutPolicy = POLICY, **rest: object) -> Simulation:
     return replace(simulated, **rest)  # type: ignore[arg-type]
 
 
-async def test_a_rollout_that_can_be_carried_through_is_foretold_without_violations() -> None:
-    foretold = await forecast(simulation())
+def test_a_rollout_that_can_be_carried_through_is_foretold_without_violations() -> None:
+    foretold = forecast(simulation())
 
     assert not foretold.problems
     assert [run.outcome for run in foretold.runs] == [Outcome.SUCCEEDED] * 3
@@ -42,12 +42,12 @@ async def test_a_rollout_that_can_be_carried_through_is_foretold_without_violati
     assert HOUR + DAY < foretold.rings_p50[1] < 2 * DAY
 
 
-async def test_what_can_never_end_is_refused_with_the_least_that_is_in_conflict() -> None:
+def test_what_can_never_end_is_refused_with_the_least_that_is_in_conflict() -> None:
     torn = (Replicas("n", "b0", ("b1",)),)
     behind = [cell(name, 1, server_version="1.29.1") for name in ("b0", "b1")]
     others = [each for each in CELLS if each.id not in ("b0", "b1")]
 
-    foretold = await forecast(
+    foretold = forecast(
         simulation(fleet=fleet(*others, *behind, replicas=torn, servers=("1.29.1", OLD, NEW)))
     )
 
@@ -57,10 +57,10 @@ async def test_what_can_never_end_is_refused_with_the_least_that_is_in_conflict(
     assert foretold.runs == ()
 
 
-async def test_a_run_that_does_not_end_in_time_says_what_it_is_stuck_on() -> None:
+def test_a_run_that_does_not_end_in_time_says_what_it_is_stuck_on() -> None:
     sick = Churn(MINUTE, joins=cell("b0", 1, ready=False, why_not_ready="its disk is full"))
 
-    foretold = await forecast(
+    foretold = forecast(
         simulation(
             replace(POLICY, deferral_patience=60 * DAY), runs=1, churn=(sick,), at_most=6 * DAY
         )
@@ -73,10 +73,10 @@ async def test_a_run_that_does_not_end_in_time_says_what_it_is_stuck_on() -> Non
     assert foretold.problems == (run.stuck,)
 
 
-async def test_failures_are_foretold_with_what_goes_back() -> None:
+def test_failures_are_foretold_with_what_goes_back() -> None:
     always = Assumptions(failure_share=1.0)
 
-    foretold = await forecast(
+    foretold = forecast(
         simulation(
             replace(POLICY, rollback=RollbackScope.ALL), runs=1, assumptions=always, at_most=3 * DAY
         )

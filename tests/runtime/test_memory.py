@@ -13,7 +13,7 @@ from controlplane.errors import ErrorType
 
 OLD, NEW = Software("1.31.2"), Software("1.32.0")
 SPEC = CellSpec(
-    Provider.GCP, "gcp-us-central1", 1, OLD.server_version, Capacity(1, 1), CellAddresses(*5 * [""])
+    Provider.GCP, "gcp-us-central1", 1, OLD.server_version, Capacity(1, 1), CellAddresses("", "", "", "", "")
 )
 
 

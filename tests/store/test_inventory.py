@@ -7,17 +7,18 @@ import pytest
 from cells.release import Software
 from cells.types import CellCondition, CellView, Cordon
 from cells.visits.types import Visit, VisitPhase
-from controlplane.resource import Condition, ConditionStatus
+from controlplane.resource import Condition, Conditions, ConditionStatus
 from controlplane.store.calendars import Calendars
 from controlplane.store.inventory import StoredInventory, cell_facts
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
 from controlplane.store.releases import Releases
+from provisioning.types import NamespaceCondition, NamespaceLife
 from rollout.calendar import Calendar
 from rollout.types import CellFacts, Replicas
 from tests.store.rollout_views import OTHER_CELL, release
 from tests.store.test_calendars import frozen
-from tests.store.views import CELL, NOW, cell_view, namespace_view
+from tests.store.views import CELL, NOW, cell_view, namespace_view, replicated
 
 
 def looked_at(status: ConditionStatus, generation: int = 1, message: str = "") -> CellView:
@@ -111,15 +112,44 @@ async def test_a_namespace_in_one_cell_has_no_replicas(pool: Pool) -> None:
     assert (await StoredInventory(pool).take()).replicas == ()
 
 
-async def test_a_namespace_in_several_cells_is_never_to_be_disturbed_in_two(pool: Pool) -> None:
-    async with pool.connection() as connection:
-        await connection.execute(
-            "CREATE OR REPLACE VIEW namespace_replicas AS "
-            "SELECT * FROM (VALUES ('orders.acme1', 'c2', true), ('orders.acme1', 'c1', false), "
-            "('orders.acme1', 'c3', false), ('bills.acme1', 'c1', true)) "
-            "AS known (namespace, cell, active)"
-        )
+async def test_the_replicas_of_a_namespace_are_known_as_it_published_them(pool: Pool) -> None:
+    published = replicated("aws-us-west-2", "aws-us-east-1", "gcp-us-central1")
+    await Projections(pool).publish_namespace(published)
+    await Projections(pool).publish_namespace(namespace_view("bills.acme1"))
 
     fleet = await StoredInventory(pool).take()
 
-    assert fleet.replicas == (Replicas("orders.acme1", "c2", ("c1", "c3")),)
+    assert fleet.replicas == (
+        Replicas("orders.acme1", "aws-us-west-2-c1", ("aws-us-east-1-c1", "gcp-us-central1-c1")),
+    )
+
+
+async def test_a_failover_changes_which_replica_is_the_active_one(pool: Pool) -> None:
+    pair = ("aws-us-east-1", "aws-us-west-2")
+    await Projections(pool).publish_namespace(replicated(*pair))
+    await Projections(pool).publish_namespace(replicated(*pair, active=pair[1], revision=2))
+
+    fleet = await StoredInventory(pool).take()
+
+    assert fleet.replicas == (Replicas("orders.acme1", OTHER_CELL, (CELL,)),)
+
+
+async def test_a_deleted_namespace_has_no_replicas(pool: Pool) -> None:
+    view = replace(replicated("aws-us-east-1", "aws-us-west-2"), life=NamespaceLife.DELETED)
+    await Projections(pool).publish_namespace(view)
+
+    assert (await StoredInventory(pool).take()).replicas == ()
+
+
+@pytest.mark.parametrize("status", ConditionStatus)
+async def test_replicas_have_caught_up_only_if_that_is_what_was_seen(
+    pool: Pool, status: ConditionStatus
+) -> None:
+    kind = NamespaceCondition.REPLICATED
+    said: Conditions = {kind: Condition(kind, status, "Compared", 1, NOW)}
+    view = replace(replicated("aws-us-east-1", "aws-us-west-2"), conditions=said)
+    await Projections(pool).publish_namespace(view)
+
+    (replicas,) = (await StoredInventory(pool).take()).replicas
+
+    assert replicas.caught_up is (status is ConditionStatus.TRUE)

@@ -1,5 +1,6 @@
 """Cells and namespaces as entities publish them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cells.ingress.records import CertificateFilter
@@ -7,6 +8,7 @@ from cells.placement import Placement, Verdict
 from cells.types import Capacity, CellAddresses, CellCondition, CellSpec, CellView, Provider
 from controlplane.resource import Condition, ConditionStatus
 from provisioning.types import (
+    AdmissionFacts,
     CertificateFacts,
     NamespaceCondition,
     NamespaceLife,
@@ -16,6 +18,8 @@ from provisioning.types import (
     Operation,
     OperationKind,
     OperationState,
+    PassiveReplica,
+    ProofFacts,
     SearchAttributeType,
     Step,
     StepRecord,
@@ -131,4 +135,32 @@ def namespace_view(
             )
         },
         operations=operations,
+    )
+
+
+def passive_replica(region: str, *, number: int = 1) -> PassiveReplica:
+    return PassiveReplica(
+        region,
+        Placement(region, f"{region}-c1", ()),
+        number,
+        NOW,
+        admission=AdmissionFacts("digest"),
+        proof=ProofFacts("digest", NOW),
+    )
+
+
+def replicated(*regions: str, active: str = "", revision: int = 1) -> NamespaceView:
+    """Return a namespace with a replica in the first cell of each region, active in the first."""
+    active = active or regions[0]
+    found = namespace_view(cell=f"{active}-c1", revision=revision)
+    observed = replace(found.observed, placement=Placement(active, f"{active}-c1", ()))
+    return replace(
+        found,
+        spec=replace(found.spec, region=regions[0], replicas=regions),
+        observed=observed,
+        passive={
+            f"{region}-c1": passive_replica(region, number=number)
+            for number, region in enumerate(regions)
+            if region != active
+        },
     )

@@ -12,9 +12,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.rpc.code_pb2 import OK, PERMISSION_DENIED
 from google.rpc.status_pb2 import Status
 
+from cells.ingress.gatekeeper.authorities import PEERS
 from cells.ingress.gatekeeper.authorizer import (
     Allowed,
     KeyNeeded,
+    OurAuthorities,
+    PeerAllowed,
     ProberAllowed,
     Refused,
     authorize,
@@ -28,29 +31,41 @@ _log = logging.getLogger(__name__)
 class Admission:
     """Answers for connections, by the records of a table."""
 
-    def __init__(self, table: RecordTable, prober_ca: str) -> None:
+    def __init__(self, table: RecordTable, ours: OurAuthorities) -> None:
         self._table = table
-        self._prober_ca = prober_ca
+        self._ours = ours
 
     def check(self, connection: AttributeContext) -> CheckResponse:
         """Answer with metadata for the connection, which tenant.lua reads, or refuse it."""
         server_name = connection.tls_session.sni
         certificate = unquote(connection.source.certificate)
         record = self._table.of_server_name(server_name)
-        match authorize(record, certificate, self._prober_ca, datetime.now(UTC)):
+        match authorize(record, certificate, self._ours, datetime.now(UTC)):
             case Allowed(namespace, serial, authority):
                 return _admitted(
                     namespace=namespace,
+                    server_name=server_name,
                     counted_for=namespace,
                     credential="certificate",
                     certificate=f"{namespace}/{serial}",
                     authority=f"{namespace}/{authority}",
                 )
             case ProberAllowed(namespace):
-                return _admitted(namespace=namespace, credential="certificate")
+                return _admitted(
+                    namespace=namespace, server_name=server_name, credential="certificate"
+                )
+            case PeerAllowed(namespace, cell):
+                # Without a server name, its requests are not passed on.
+                return _admitted(
+                    namespace=namespace,
+                    peer=cell,
+                    credential="certificate",
+                    authority=f"{namespace}/{PEERS}",
+                )
             case KeyNeeded(namespace, because):
                 return _admitted(
                     namespace=namespace,
+                    server_name=server_name,
                     counted_for=namespace,
                     credential="api_key",
                     because=because,

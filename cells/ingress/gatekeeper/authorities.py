@@ -6,6 +6,9 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+PEERS = "peers"
+"""The id of the authority that vouches for other cells, which every open namespace trusts."""
+
 _ID_LENGTH = 32  # Hexadecimal digits.
 
 

@@ -4,6 +4,9 @@ A certificate that is revoked is told by its serial number alone, whichever CA o
 bundle issued it. Where a namespace takes API keys, a client whose certificate does not get it in
 may connect all the same: then each of its requests needs a key (`key_authorizer`).
 
+Another cell's ingress passes on requests of clients that it has judged itself: it gets in to every
+namespace that has a record here, and for that namespace is believed.
+
 Envoy hands over the leaf certificate alone. A client whose certificate an intermediate CA issued
 is therefore admitted only if that intermediate is itself in the namespace's CA bundle.
 """
@@ -27,6 +30,8 @@ from cells.ingress.gatekeeper.authorities import authority_id
 from cells.ingress.gatekeeper.certificate_filters import matches_any
 from cells.ingress.records import IngressRecord
 
+_PEER = "controlplane://cell/"
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -40,10 +45,26 @@ class Allowed:
 
 
 @dataclass(frozen=True)
+class OurAuthorities:
+    """The CAs whose clients are not a tenant's but ours, PEM."""
+
+    prober: str
+    peer: str
+
+
+@dataclass(frozen=True)
 class ProberAllowed:
     """It is the control plane proving the endpoint, not a client of the tenant."""
 
     namespace: str
+
+
+@dataclass(frozen=True)
+class PeerAllowed:
+    """It is another cell, passing on what it has let in."""
+
+    namespace: str
+    cell: str
 
 
 @dataclass(frozen=True)
@@ -65,16 +86,20 @@ def prober_identity(namespace: str) -> str:
     return f"controlplane://prober/{namespace}"
 
 
+def peer_identity(cell: str) -> str:
+    """Return the URI (a subject alternative name) of a cell that passes requests on."""
+    return f"{_PEER}{cell}"
+
+
 def authorize(
-    record: IngressRecord | None, certificate_pem: str, prober_ca: str, now: datetime
-) -> Allowed | ProberAllowed | KeyNeeded | Refused:
-    """Decide on one connection to the record's namespace. `prober_ca` is PEM; an empty certificate
-    is none."""
+    record: IngressRecord | None, certificate_pem: str, ours: OurAuthorities, now: datetime
+) -> Allowed | ProberAllowed | PeerAllowed | KeyNeeded | Refused:
+    """Decide on one connection to the record's namespace. An empty certificate is none."""
     if record is None:
         return Refused("no namespace of this cell has the server name")
     if not record.admitted:
         return Refused("the namespace is not admitted")
-    decision = _authorize_certificate(record, certificate_pem, prober_ca, now)
+    decision = _authorize_certificate(record, certificate_pem, ours, now)
     if isinstance(decision, Refused) and record.rules.api_keys:
         return KeyNeeded(record.namespace, because=decision.reason)
     return decision
@@ -86,8 +111,8 @@ def serial_of(certificate: x509.Certificate) -> str:
 
 
 def _authorize_certificate(
-    record: IngressRecord, certificate_pem: str, prober_ca: str, now: datetime
-) -> Allowed | ProberAllowed | Refused:
+    record: IngressRecord, certificate_pem: str, ours: OurAuthorities, now: datetime
+) -> Allowed | ProberAllowed | PeerAllowed | Refused:
     if not certificate_pem:
         return Refused("the client shows no certificate")
     try:
@@ -99,10 +124,16 @@ def _authorize_certificate(
     if now < certificate.not_valid_before_utc:
         return Refused(f"the client certificate starts at {certificate.not_valid_before_utc}")
 
+    # Before all else: a cell that passed for a tenant's client would be passed on, round and round.
+    if isinstance(_verify(certificate, ours.peer, now), x509.Certificate):
+        cells = [uri.removeprefix(_PEER) for uri in _uris(certificate) if uri.startswith(_PEER)]
+        if len(cells) != 1:
+            return Refused("the certificate of a cell has to name one cell")
+        return PeerAllowed(record.namespace, cells[0])
     vouched = _verify(certificate, record.rules.client_ca, now)
     if isinstance(vouched, x509.Certificate):
         return _authorize_client(record, certificate, vouched)
-    if isinstance(_verify(certificate, prober_ca, now), x509.Certificate):
+    if isinstance(_verify(certificate, ours.prober, now), x509.Certificate):
         if prober_identity(record.namespace) not in _uris(certificate):
             return Refused("the prober's certificate is for another namespace")
         return ProberAllowed(record.namespace)

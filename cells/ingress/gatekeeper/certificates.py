@@ -24,6 +24,7 @@ class Certificates:
     """Secrets by server name: `discovery.Resources`."""
 
     type_url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    all_are_kept = False
 
     def __init__(self, table: RecordTable, sealing_key: bytes) -> None:
         self._table = table

@@ -24,6 +24,10 @@ class GatekeeperConfig:
     """The 32 bytes with which the control plane seals this cell's private keys."""
     prober_ca_file: Path
     """PEM: the certificate of the CA whose clients prove each endpoint."""
+    peer_ca_file: Path
+    """PEM: the certificate of the CA whose clients are other cells."""
+    envoy_folder: Path
+    """Where Envoy finds its configuration (`IngressConfig.folder`)."""
 
     @classmethod
     def load(cls, path: Path) -> "GatekeeperConfig":
@@ -44,4 +48,6 @@ class GatekeeperConfig:
             snapshot=Path(values["snapshot"]),
             sealing_key_file=Path(values["sealing_key_file"]),
             prober_ca_file=Path(values["prober_ca_file"]),
+            peer_ca_file=Path(values["peer_ca_file"]),
+            envoy_folder=Path(values["envoy_folder"]),
         )

@@ -55,7 +55,22 @@ def decode_signing_key(values: Mapping[str, object]) -> SigningKeyRow:
 
 
 # What a file of an earlier release does not know yet is as if it had never been asked for.
-_LATER: Mapping[str, object] = {"api_keys": False, "revoked_serials": (), "requests_per_second": 0}
+_LATER: Mapping[str, object] = {
+    "api_keys": False,
+    "revoked_serials": (),
+    "requests_per_second": 0,
+    "active_cell": "",
+    "forward_polls": True,
+}
+
+
+def decode_peers(values: object) -> dict[str, str]:
+    """Return the ingresses by cell, or raise ValueError if the values are not that."""
+    match values:
+        case dict(peers) if _is_text(peers) and all(isinstance(cell, str) for cell in peers):
+            return peers
+        case _:
+            raise ValueError("the peers are not text")
 
 
 def _decode_rules(values: Mapping[str, object]) -> AdmissionRules:
@@ -66,6 +81,8 @@ def _decode_rules(values: Mapping[str, object]) -> AdmissionRules:
             "api_keys": bool(api_keys),
             "revoked_serials": list(revoked_serials) | tuple(revoked_serials),
             "requests_per_second": int(requests_per_second),
+            "active_cell": str(active_cell),
+            "forward_polls": bool(forward_polls),
         } if all(isinstance(serial, str) for serial in revoked_serials):
             return AdmissionRules(
                 client_ca=client_ca,
@@ -73,6 +90,8 @@ def _decode_rules(values: Mapping[str, object]) -> AdmissionRules:
                 api_keys=api_keys,
                 revoked_serials=tuple(revoked_serials),
                 requests_per_second=requests_per_second,
+                active_cell=active_cell,
+                forward_polls=forward_polls,
             )
         case _:
             raise ValueError("a rule is missing or has an unexpected type")

@@ -1,4 +1,4 @@
-"""What the gatekeeper tells Envoy without being asked twice: certificates and policies.
+"""What the gatekeeper tells Envoy without being asked twice: certificates, policies, peers, routes.
 
 This is the incremental xDS protocol on Envoy's aggregated stream
 (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol): Envoy subscribes to resources
@@ -35,6 +35,11 @@ class Resources(Protocol):
     @property
     def type_url(self) -> str: ...
 
+    @property
+    def all_are_kept(self) -> bool:
+        """Whether Envoy asks for all there are, and not by name."""
+        ...
+
     def affected(self, server_names: set[str]) -> set[str]:
         """Return which resources may change with the records of these server names."""
         ...
@@ -58,9 +63,12 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
     async def DeltaAggregatedResources(
         self, requests: AsyncIterator[DeltaDiscoveryRequest], context: _Context
     ) -> None:
-        """Answer one Envoy's requests, and push what changes, until it goes away."""
+        """Answer one Envoy's requests, and push what changes, until it goes away.
+
+        Resources are told in their order, so that none refers to what Envoy does not know yet.
+        """
         envoy = {
-            type_url: _Subscriber(each, Subscriptions())
+            type_url: _Subscriber(each, Subscriptions(everything=each.all_are_kept))
             for type_url, each in self._resources.items()
         }
         with (
@@ -107,6 +115,9 @@ class _Subscriber:
             version = self.subscriptions.tell(name, self.resources.version(name))
             if version is not None:
                 responses.append(self._response(name, version))
+        if self.subscriptions.owe_an_answer() and not responses:
+            # That there is none is an answer, too, and Envoy waits for it.
+            responses.append(_nothing(self.resources.type_url))
         return responses
 
     def _response(self, name: str, version: str) -> DeltaDiscoveryResponse:
@@ -122,3 +133,7 @@ class _Subscriber:
         return DeltaDiscoveryResponse(
             type_url=type_url, nonce=nonce(name, version), resources=[resource]
         )
+
+
+def _nothing(type_url: str) -> DeltaDiscoveryResponse:
+    return DeltaDiscoveryResponse(type_url=type_url, nonce=nonce("", NONE))

@@ -4,32 +4,30 @@ Envoy begins to count anew when a limit changes, in every namespace of the cell:
 bucket then.
 """
 
-import hashlib
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
-
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from google.protobuf.message import Message
+from envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2 import LocalRateLimit
+from envoy.extensions.filters.http.rbac.v3.rbac_pb2 import RBAC
 
+from cells.ingress.gatekeeper.derived import Derived
 from cells.ingress.gatekeeper.subscriptions import NONE
 from cells.ingress.gatekeeper.table import RecordTable
 from cells.ingress.policies import REQUEST_LIMITS, REVOCATIONS, request_limits, revocations
 
 _Distrusted = tuple[frozenset[str], frozenset[str]]
 _Limits = frozenset[tuple[str, int]]
-_T = TypeVar("_T", bound=Hashable)
 
 
 class Policies:
     """Filter configurations by name: `discovery.Resources`."""
 
     type_url = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+    all_are_kept = False
 
     def __init__(self, table: RecordTable) -> None:
         self._table = table
-        self._policies: dict[str, _Policy[_Distrusted] | _Policy[_Limits]] = {
-            REVOCATIONS: _Policy(self._distrusted, lambda names: revocations(*names)),
-            REQUEST_LIMITS: _Policy(self._limits, lambda limits: request_limits(dict(limits))),
+        self._policies: dict[str, Derived[_Distrusted, RBAC] | Derived[_Limits, LocalRateLimit]] = {
+            REVOCATIONS: Derived(self._distrusted, lambda names: revocations(*names)),
+            REQUEST_LIMITS: Derived(self._limits, lambda limits: request_limits(dict(limits))),
         }
 
     def affected(self, server_names: set[str]) -> set[str]:
@@ -65,21 +63,3 @@ class Policies:
             for record in self._table.records()
             if record.rules.requests_per_second > 0
         )
-
-
-class _Policy(Generic[_T]):
-    """Made anew only when what goes into it has changed: most changes of records touch neither."""
-
-    def __init__(self, basis: Callable[[], _T], make: Callable[[_T], Message]) -> None:
-        self._basis = basis
-        self._make = make
-        self._made: tuple[_T, str, Message] | None = None
-
-    def current(self) -> tuple[str, Message]:
-        """Return its version and content."""
-        basis = self._basis()
-        if self._made is None or self._made[0] != basis:
-            content = self._make(basis)
-            version = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
-            self._made = basis, version, content
-        return self._made[1], self._made[2]

@@ -11,9 +11,11 @@ from grpc_health.v1 import health_pb2_grpc
 
 from cells.ingress.gatekeeper.admission import Admission
 from cells.ingress.gatekeeper.authorization import Authorization
+from cells.ingress.gatekeeper.authorizer import OurAuthorities
 from cells.ingress.gatekeeper.certificates import Certificates
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.ingress.gatekeeper.discovery import Discovery
+from cells.ingress.gatekeeper.forwarding import Peers, Routes
 from cells.ingress.gatekeeper.health import Health
 from cells.ingress.gatekeeper.key_admission import KeyAdmission
 from cells.ingress.gatekeeper.key_table import KeyTable
@@ -63,13 +65,22 @@ def _envoy_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) 
     server = grpc.aio.server()
     external_auth_pb2_grpc.add_AuthorizationServicer_to_server(
         Authorization(
-            Admission(table, config.prober_ca_file.read_text()), KeyAdmission(table, keys)
+            Admission(
+                table,
+                OurAuthorities(config.prober_ca_file.read_text(), config.peer_ca_file.read_text()),
+            ),
+            KeyAdmission(table, keys),
         ),
         server,
     )
-    certificates = Certificates(table, config.sealing_key_file.read_bytes())
+    resources = (
+        Certificates(table, config.sealing_key_file.read_bytes()),
+        Policies(table),
+        Peers(table, config.envoy_folder),
+        Routes(table),
+    )
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(
-        Discovery(table, (certificates, Policies(table))), server
+        Discovery(table, resources), server
     )
     server.add_insecure_port(f"unix:{config.socket}")
     return server

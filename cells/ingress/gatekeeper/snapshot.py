@@ -11,7 +11,12 @@ from pathlib import Path
 
 from cells.ingress.durable_file import replace_file
 from cells.ingress.gatekeeper.changes import Changes
-from cells.ingress.gatekeeper.decoding import decode_key, decode_record, decode_signing_key
+from cells.ingress.gatekeeper.decoding import (
+    decode_key,
+    decode_peers,
+    decode_record,
+    decode_signing_key,
+)
 from cells.ingress.gatekeeper.key_table import AccountKeys, KeyTable
 from cells.ingress.gatekeeper.table import RecordTable
 from cells.ingress.keys import KeyRow
@@ -41,6 +46,7 @@ class Snapshot:
             # Copies of earlier releases have records alone.
             signing = [decode_signing_key(key) for key in content.get("signing_keys", [])]
             accounts = [_decode_account(account) for account in content.get("accounts", [])]
+            peers = decode_peers(content.get("peers", {}))
             withdrawals = {
                 namespace: {name: datetime.fromisoformat(at) for name, at in since.items()}
                 for namespace, since in content.get("withdrawals", {}).items()
@@ -53,6 +59,7 @@ class Snapshot:
             return False
         self._keys.replace(signing, accounts)
         self._table.withdrawals.load(withdrawals)
+        self._table.replace_peers(peers)
         self._table.replace(records)
         return True
 
@@ -87,6 +94,7 @@ class Snapshot:
         return {
             "cell": self._cell,
             "records": self._table.records(),
+            "peers": dict(self._table.peers),
             "withdrawals": self._table.withdrawals.kept(),
             "signing_keys": [asdict(key) for key in self._keys.signing_keys()],
             "accounts": self._keys.accounts(),

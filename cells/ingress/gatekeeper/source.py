@@ -1,4 +1,4 @@
-"""The records and API keys of the cell's database, followed as they change."""
+"""The records, peers and API keys of the cell's database, followed as they change."""
 
 import asyncio
 import logging
@@ -26,8 +26,10 @@ _LAST_BACKOFF_SECONDS = 5.0
 
 _RECORDS: LiteralString = (
     "SELECT namespace, uid, server_name, admitted, client_ca, certificate_filters, api_keys,"
-    " revoked_serials, requests_per_second, certificate_chain, sealed_key FROM namespaces"
+    " revoked_serials, requests_per_second, active_cell, forward_polls, certificate_chain,"
+    " sealed_key FROM namespaces"
 )
+_PEERS: LiteralString = "SELECT cell, ingress FROM peers"
 _SIGNING_KEYS: LiteralString = "SELECT kid, jwk FROM signing_keys"
 # One statement sees one moment: the keys are those of the revision.
 _KEYS: LiteralString = (
@@ -78,6 +80,7 @@ class DatabaseSource:
             # Listen before loading: a change in between is then told, perhaps twice.
             await connection.execute("LISTEN namespaces")
             await connection.execute("LISTEN api_keys")
+            await connection.execute("LISTEN peers")
             while True:
                 await self._load(connection)
                 await self._follow_notifications(connection)
@@ -87,6 +90,8 @@ class DatabaseSource:
         signing = _signing_keys(await _rows(connection, _SIGNING_KEYS))
         accounts = _accounts(await _rows(connection, _KEYS + _BY_ACCOUNT))
         self._keys.replace(signing, accounts.values())
+        # And peers before what leads to them.
+        self._table.replace_peers(await _peers(connection))
         records = _records(await _rows(connection, _RECORDS))
         self._table.replace(records.values())
         fields = {"namespaces": len(records), "accounts_with_keys": len(accounts)}
@@ -99,6 +104,8 @@ class DatabaseSource:
             told = [each async for each in connection.notifies(timeout=left, stop_after=1)]
             namespaces = [each.payload for each in told if each.channel == "namespaces"]
             accounts = [each.payload for each in told if each.channel == "api_keys"]
+            if any(each.channel == "peers" for each in told):
+                self._table.replace_peers(await _peers(connection))
             if "*" in accounts:
                 rows = await _rows(connection, _SIGNING_KEYS)
                 self._keys.replace_signing(_signing_keys(rows))
@@ -110,6 +117,10 @@ class DatabaseSource:
                 query = _RECORDS + " WHERE namespace = ANY(%s)"
                 records = _records(await _rows(connection, query, [namespaces]))
                 self._table.update({name: records.get(name) for name in namespaces})
+
+
+async def _peers(connection: _Connection) -> dict[str, str]:
+    return {str(row["cell"]): str(row["ingress"]) for row in await _rows(connection, _PEERS)}
 
 
 async def _rows(

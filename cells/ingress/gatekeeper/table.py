@@ -9,7 +9,7 @@ from cells.ingress.records import IngressRecord
 
 
 class RecordTable:
-    """Records by namespace and by server name, and a way to follow their changes."""
+    """Records by namespace and by server name, peers, and a way to follow their changes."""
 
     def __init__(self) -> None:
         self._by_namespace: dict[str, IngressRecord] = {}
@@ -17,6 +17,8 @@ class RecordTable:
         self.followers = Followers()
         """They are told the server names whose records changed."""
         self.withdrawals = Withdrawals()
+        self.peers: Mapping[str, str] = {}
+        """The ingresses (`host:port`) of other cells, by their ids."""
         self.loaded = False
         """Whether records were ever put in, from the database or from a snapshot."""
 
@@ -28,6 +30,12 @@ class RecordTable:
 
     def of_server_name(self, server_name: str) -> IngressRecord | None:
         return self._by_server_name.get(server_name)
+
+    def replace_peers(self, peers: Mapping[str, str]) -> None:
+        """Know exactly these."""
+        if peers != self.peers:
+            self.peers = dict(peers)
+            self.followers.tell(())
 
     def replace(self, records: Iterable[IngressRecord]) -> None:
         """Enforce exactly these."""

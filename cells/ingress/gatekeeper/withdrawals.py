@@ -8,7 +8,7 @@ with the records, so that a gatekeeper that was away finds out by comparing.
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from cells.ingress.gatekeeper.authorities import authorities
+from cells.ingress.gatekeeper.authorities import PEERS, authorities
 from cells.ingress.records import LONGEST_CONNECTION, IngressRecord
 
 _REMEMBERED = LONGEST_CONNECTION + timedelta(hours=1)
@@ -61,4 +61,4 @@ class Withdrawals:
 def _trusted(record: IngressRecord | None) -> frozenset[str]:
     if record is None or not record.admitted:
         return frozenset()
-    return authorities(record.rules.client_ca)
+    return authorities(record.rules.client_ca) | {PEERS}

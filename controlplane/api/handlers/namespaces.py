@@ -1,8 +1,7 @@
 """The RPCs about namespaces: create, read, list, update, rename an attribute, tag, delete."""
 
-import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -22,21 +21,22 @@ from temporalio.api.cloud.cloudservice.v1 import (
     UpdateNamespaceTagsRequest,
     UpdateNamespaceTagsResponse,
 )
-from temporalio.exceptions import ApplicationError
 
 from controlplane.api.changes import note_change
 from controlplane.api.declaration import check_name, read_declaration, read_replacement
 from controlplane.api.endpoints import Endpoints
 from controlplane.api.handlers.regions import regions_of
+from controlplane.api.handlers.replacing import Replacing
 from controlplane.api.messages import declaration, operation_message
 from controlplane.api.namespace_messages import NamespaceMessages
 from controlplane.api.once import Once, claim_of
 from controlplane.api.paging import page_size, page_start, page_token
 from controlplane.api.ports import NamespaceWriter
+from controlplane.api.replica_rules import ReplicaRules
 from controlplane.api.search_attributes import check_search_attribute_name
 from controlplane.api.tags import check_tag_change, check_tags
 from controlplane.api.versions import caller_version
-from controlplane.errors import ErrorType, invalid_argument, not_found
+from controlplane.errors import invalid_argument
 from controlplane.identity.limits import AccountLimitsReader
 from controlplane.identity.permissions import authorize
 from controlplane.identity.quota import Quota
@@ -46,15 +46,12 @@ from controlplane.store.queries import ReadModel
 from provisioning.types import (
     CreateNamespace,
     DeleteNamespace,
+    NamespaceSpec,
     NamespaceView,
     OperationKind,
     RenameSearchAttribute,
-    UpdateNamespace,
     UpdateTags,
 )
-
-PAUSES_AFTER_CONFLICT = (0.05, 0.1, 0.2)
-"""Seconds. Whoever got in between has its change published by then, and we read it."""
 
 _PROJECT_ID_FIELD = 5
 """`CreateNamespaceRequest.project_id`, which the generated classes do not know yet."""
@@ -67,10 +64,13 @@ class NamespaceHandlers:
     reads: ReadModel
     once: Once
     writer: NamespaceWriter
+    replacing: Replacing
     endpoints: Endpoints
     messages: NamespaceMessages
     limits: AccountLimitsReader
     quota: Quota
+    replica_cooldown: timedelta
+    """How long a namespace does not return to a region that it left."""
 
     async def create(
         self, caller: Principal, request: CreateNamespaceRequest
@@ -89,7 +89,7 @@ class NamespaceHandlers:
             check_tags(request.tags, allowed.tags_per_namespace)
             spec = read_declaration(
                 request.spec,
-                regions_of(await self.endpoints.directory.cells()),
+                await self._rules(),
                 allowed,
                 datetime.now(UTC),
                 caller_version(),
@@ -110,7 +110,28 @@ class NamespaceHandlers:
         claim = claim_of(
             caller, OperationKind.UPDATE, request.namespace, request, request.async_operation_id
         )
-        operation = await self.once.begin(claim, lambda: self._replace(caller, request, claim.id))
+
+        async def replaced(view: NamespaceView) -> NamespaceSpec:
+            return read_replacement(
+                request.spec,
+                view,
+                await self._rules(),
+                await self.limits.of(caller.account.id),
+                datetime.now(UTC),
+                caller_version(),
+            )
+
+        async def ask() -> NamespaceView:
+            return await self.replacing.replace(
+                caller,
+                request.namespace,
+                request.resource_version,
+                claim.id,
+                OperationKind.UPDATE,
+                replaced,
+            )
+
+        operation = await self.once.begin(claim, ask)
         return UpdateNamespaceResponse(async_operation=operation_message(operation, claim.request))
 
     async def rename_search_attribute(
@@ -124,7 +145,7 @@ class NamespaceHandlers:
         )
 
         async def ask() -> NamespaceView:
-            await self._visible(caller, request.namespace)
+            await self.replacing.visible(caller, request.namespace)
             asked = RenameSearchAttribute(claim.id, request.resource_version, old, new)
             renamed = await self.writer.rename_search_attribute(request.namespace, asked)
             note_change({"searchAttribute": old}, {"searchAttribute": new})
@@ -143,7 +164,7 @@ class NamespaceHandlers:
         )
 
         async def ask() -> NamespaceView:
-            view = await self._visible(caller, request.namespace)
+            view = await self.replacing.visible(caller, request.namespace)
             at_most = (await self.limits.of(caller.account.id)).tags_per_namespace
             upsert, remove = request.tags_to_upsert, request.tags_to_remove
             check_tag_change(view.tags, upsert, remove, at_most)
@@ -165,7 +186,7 @@ class NamespaceHandlers:
         )
 
         async def ask() -> NamespaceView:
-            view = await self._visible(caller, request.namespace)
+            view = await self.replacing.visible(caller, request.namespace)
             deleted = await self.writer.delete(
                 request.namespace, DeleteNamespace(claim.id, request.resource_version)
             )
@@ -176,7 +197,7 @@ class NamespaceHandlers:
         return DeleteNamespaceResponse(async_operation=operation_message(operation, claim.request))
 
     async def get(self, caller: Principal, request: GetNamespaceRequest) -> GetNamespaceResponse:
-        view = await self._visible(caller, request.namespace)
+        view = await self.replacing.visible(caller, request.namespace)
         return GetNamespaceResponse(namespace=await self.messages.of(view, caller_version()))
 
     async def list(self, caller: Principal, request: GetNamespacesRequest) -> GetNamespacesResponse:
@@ -197,52 +218,9 @@ class NamespaceHandlers:
             next_page_token=page_token(listing, page[-1].id.rpartition(".")[0]) if more else "",
         )
 
-    async def _replace(
-        self, caller: Principal, request: UpdateNamespaceRequest, operation: str
-    ) -> NamespaceView:
-        """Ask for the whole spec to be replaced.
-
-        What the caller leaves as it is comes from the spec that we read, so the entity has to be at
-        that version still; a caller who names none is asked nothing, and served anew.
-        """
-        for pause in (*PAUSES_AFTER_CONFLICT, None):
-            view = await self._visible(caller, request.namespace)
-            allowed = await self.limits.of(caller.account.id)
-            spec = read_replacement(
-                request.spec, view, allowed, datetime.now(UTC), caller_version()
-            )
-            version = request.resource_version or view.resource_version
-            try:
-                updated = await self.writer.update(
-                    request.namespace, UpdateNamespace(operation, version, spec)
-                )
-            except ApplicationError as refusal:
-                conflict = refusal.type == ErrorType.FAILED_PRECONDITION
-                if request.resource_version or pause is None or not conflict:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                _note_replacement(view, updated)
-                return updated
-        raise AssertionError("the last try returns or raises")
-
-    async def _visible(self, caller: Principal, namespace: str) -> NamespaceView:
-        """Return the namespace; one of another account is as absent as one that never was."""
-        view = await self.reads.namespace(caller.account.id, namespace)
-        if view is None:
-            raise not_found(f"namespace {namespace!r} not found")
-        return view
-
-
-def _note_replacement(view: NamespaceView, updated: NamespaceView) -> None:
-    before, after = MessageToDict(declaration(view)), MessageToDict(declaration(updated))
-    changed = [
-        field for field in before.keys() | after.keys() if before.get(field) != after.get(field)
-    ]
-    note_change(
-        {field: before.get(field) for field in sorted(changed)},
-        {field: after.get(field) for field in sorted(changed)},
-    )
+    async def _rules(self) -> ReplicaRules:
+        known = regions_of(await self.endpoints.directory.cells())
+        return ReplicaRules(known, self.replica_cooldown)
 
 
 def _refuse_projects(request: CreateNamespaceRequest) -> None:

@@ -9,6 +9,7 @@ from controlplane.api.handlers.account import get_account, update_account
 from controlplane.api.handlers.api_keys import ApiKeyHandlers
 from controlplane.api.handlers.audit import AuditHandlers
 from controlplane.api.handlers.identity import UserHandlers, get_current_identity
+from controlplane.api.handlers.namespace_regions import NamespaceRegionHandlers
 from controlplane.api.handlers.namespaces import NamespaceHandlers
 from controlplane.api.handlers.operations import OperationHandlers
 from controlplane.api.handlers.regions import RegionHandlers
@@ -22,6 +23,7 @@ Handler = Callable[[Principal, Any], Awaitable[Message]]
 def handler_table(
     regions: RegionHandlers,
     namespaces: NamespaceHandlers,
+    namespace_regions: NamespaceRegionHandlers,
     operations: OperationHandlers,
     audit: AuditHandlers,
     users: UserHandlers,
@@ -42,6 +44,9 @@ def handler_table(
         "RenameCustomSearchAttribute": namespaces.rename_search_attribute,
         "UpdateNamespaceTags": namespaces.tag,
         "DeleteNamespace": namespaces.delete,
+        "AddNamespaceRegion": namespace_regions.add,
+        "DeleteNamespaceRegion": namespace_regions.delete,
+        "FailoverNamespaceRegion": namespace_regions.fail_over,
         "GetAsyncOperation": operations.get,
         "GetUsers": users.list,
         "GetUser": users.get,

@@ -43,6 +43,15 @@ async def create(
             autocompletion=complete_region,
         ),
     ] = None,
+    replica: Annotated[
+        str,
+        typer.Option(
+            metavar="REGION",
+            help="Where it has a replica, too, to fail over to.",
+            show_default=False,
+            autocompletion=complete_region,
+        ),
+    ] = "",
     file: Annotated[
         Path | None,
         typer.Option(
@@ -68,13 +77,13 @@ async def create(
     see `controlplane namespace cert issue`.
     """
     if file is not None:
-        if name is not None or region is not None or tag or options.said():
+        if name is not None or region is not None or replica or tag or options.said():
             raise UsageError(f"{file} says what to create: leave out NAME and its options")
         declared = read_spec_file(file)
     elif name is None or region is None:
         raise UsageError("give a NAME and a --region, or a spec file with -f")
     else:
-        spec = new_spec(name, region, options)
+        spec = new_spec(name, region, options, replica)
         declared = (DeclaredNamespace(name, spec, read_tags(tag or ())),)
     if change.operation_id and len(declared) > 1:
         raise UsageError(

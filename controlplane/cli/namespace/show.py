@@ -11,6 +11,7 @@ from controlplane.cli.command import command, example, group
 from controlplane.cli.explanation import explain_conditions, explain_placement
 from controlplane.cli.failures import UsageError
 from controlplane.cli.namespace import view
+from controlplane.cli.namespace.replica_view import show_replicas
 from controlplane.cli.options import ApiOptions, NameArgument
 from controlplane.cli.output import (
     OutputFormat,
@@ -90,9 +91,14 @@ async def get(
     """Show one namespace."""
     async with api.connect() as opened:
         namespace = await opened.namespace(name)
+        several = len(namespace.replicas) > 1 and output is GetFormat.TABLE
+        replicas = await opened.fleet.replicas(namespace.namespace) if several else None
     match output:
         case GetFormat.TABLE:
             view.show(namespace)
+            if replicas is not None:
+                results().print()
+                show_replicas(replicas)
         case GetFormat.JSON:
             print_message(namespace)
         case GetFormat.YAML:
@@ -107,13 +113,16 @@ async def explain(
     """Say why a namespace is in its cell, why in none of the others, and how it is."""
     async with api.connect() as opened:
         details = await opened.details(name)
+        replicas = await opened.fleet.replicas(details.id)
     if output is OutputFormat.JSON:
-        print_value(details)
+        print_value({**vars(details), "replicas": replicas})
         return
     for part in explain_placement(details):
         results().print(part)
     results().print()
     results().print(explain_conditions(details))
+    results().print()
+    results().print("\n".join(replicas.words), markup=False)
 
 
 @app.command(

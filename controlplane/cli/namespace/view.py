@@ -2,7 +2,7 @@
 
 from datetime import UTC
 
-from temporalio.api.cloud.namespace.v1 import Namespace
+from temporalio.api.cloud.namespace.v1 import Namespace, NamespaceSpec
 from temporalio.api.cloud.resource.v1 import ResourceState
 
 from controlplane.cli.output import moment, print_facts, results, table
@@ -16,7 +16,7 @@ def show(namespace: Namespace) -> None:
     facts = [
         ("Namespace", namespace.namespace),
         ("State", state(namespace)),
-        ("Region", region(namespace)),
+        ("Region", _regions(namespace)),
         ("Endpoint", endpoint(namespace) or "none yet"),
         ("Retention", f"{spec.retention_days} days"),
         ("Lets in", _lets_in(namespace)),
@@ -30,6 +30,8 @@ def show(namespace: Namespace) -> None:
         facts.insert(-2, ("Codec server", spec.codec_server.endpoint))
     if namespace.async_operation_id:
         facts.append(("Operation", namespace.async_operation_id))
+    if len(spec.replicas) > 1:
+        facts.insert(-2, ("High availability", _high_availability(spec)))
     print_facts(facts)
 
 
@@ -58,6 +60,19 @@ def created(namespace: Namespace) -> str:
 def endpoint(namespace: Namespace) -> str:
     """Return where clients dial, whichever way they are let in."""
     return namespace.endpoints.mtls_grpc_address or namespace.endpoints.grpc_address
+
+
+def _regions(namespace: Namespace) -> str:
+    """Return where it is active, then where its other replicas are."""
+    others = [replica.region for replica in namespace.replicas if not replica.is_primary]
+    return f"{region(namespace)} (replicas: {', '.join(others)})" if others else region(namespace)
+
+
+def _high_availability(spec: NamespaceSpec) -> str:
+    wanted = spec.high_availability
+    managed = "asked for only" if wanted.disable_managed_failover else "managed failover"
+    polls = "polls not forwarded" if wanted.disable_passive_poller_forwarding else "polls forwarded"
+    return f"{managed}, {polls}"
 
 
 def _lets_in(namespace: Namespace) -> str:

@@ -147,7 +147,8 @@ async def approve(
 ) -> None:
     """Agree that a ring begins, having seen the plan.
 
-    The approval holds for this very plan: once the plan is another one, it is void.
+    The approval holds for this very plan, in view of what is known of the release now: once the
+    plan is another one, or the evidence has turned worse, it is void.
     """
     request = control.request(ControlKind.APPROVE, ring=ring)
     async with api.rollouts() as opened:
@@ -157,7 +158,8 @@ async def approve(
             for part in show_present_plan(plan):
                 results().print(part)
         confirm(f"Approve this plan{'' if ring is None else f' for ring {ring}'}?", yes)
-        request = request.model_copy(update={"plan": plan.plan_hash})
+        seen = {"plan": plan.plan_hash, "evidence": plan.evidence_digest}
+        request = request.model_copy(update=seen)
         await tell(opened, control, request, output, named)
 
 

@@ -30,6 +30,8 @@ def bake_line(bake: Bake, what: str = "bake") -> Text:
     line.append("█" * filled, "green" if style == "green" else "yellow")
     line.append("░" * (_BAR - filled), "dim")
     line.append(f" {rough(bake.credit)} of {rough(bake.needed)}  ")
+    if bake.inherited:
+        line.append(f"({rough(bake.inherited)} as a patch)  ", "dim")
     line.append(verdict, style)
     if bake.message and bake.verdict is not Verdict.PASS:
         line.append(f": {bake.message}")

@@ -23,6 +23,9 @@ def show_dry_run(plan: DryRun, policy: RolloutPolicy, *, every_cell: bool) -> li
         parts += [Text(), _rings(plan, policy), Text(), *_cells(plan, every_cell=every_cell)]
     for other in plan.writing:
         parts.append(Text(f"Rollout {other} writes the same component now.", "yellow"))
+    parts += [Text(told) for told in _head_starts(plan)]
+    for warning in plan.warnings:
+        parts.append(Text(f"! {warning}", "yellow"))
     for problem in plan.problems:
         parts.append(Text(f"✗ {problem}", "bold red"))
     return parts
@@ -35,6 +38,7 @@ def show_present_plan(plan: PresentPlan) -> list[RenderableType]:
     parts: list[RenderableType] = [
         Text(f"Rollout {plan.rollout}: {ring}; {plan.done} of {plan.cells} cells are done"),
         Text(f"Plan {plan.plan_hash}"),
+        Text(f"Evidence {plan.evidence_digest}: {plan.evidence}"),
         Text(f"Approved by: {by or 'nobody yet'}"),
     ]
     if plan.under_way:
@@ -97,6 +101,19 @@ def _summary(plan: DryRun) -> str:
         f"Release {plan.release} ({plan.release_digest[:12]}), server {plan.server_version}{lane}: "
         f"{cells}{same}"
     )
+
+
+def _head_starts(plan: DryRun) -> Iterator[str]:
+    credit = plan.patch_credit
+    if credit is None:
+        return
+    if credit.refused:
+        yield f"What {credit.release} has baked does not count: {credit.refused}."
+    elif not plan.head_starts:
+        yield f"What {credit.release} has baked does not count in any ring."
+    else:
+        rings = ", ".join(f"ring {n}: {rough(ahead)}" for n, ahead in plan.head_starts.items())
+        yield f"What {credit.release} has baked (rollout {credit.rollout}) counts in {rings}."
 
 
 def _rings(plan: DryRun, policy: RolloutPolicy) -> RenderableType:

@@ -30,6 +30,9 @@ MEANINGS: dict[type, dict[str, str]] = {
         "alert_without_data_after": "When to call people because gates have no data.",
         "replication_lag_below": "What a passive replica may lag before its active side is "
         "disturbed.",
+        "emergency_for": "How long --emergency holds; then the ordinary rules do.",
+        "drift": "What becomes of a cell that somebody changed by hand: hold (it is let alone), "
+        "report (it goes on as if that had been meant) or repair (the release comes again).",
     },
     RingPolicy: {
         "batches": "Sizes in order: 3, 25% (of the ring, rounded down, at least 1) or all. The "
@@ -41,6 +44,8 @@ MEANINGS: dict[type, dict[str, str]] = {
         "most_per_region": "At most so many cells of a region at once; 0 for no limit.",
         "most_per_provider": "The same for a provider.",
         "emergency_bake": "Takes the place of both bakes with --emergency.",
+        "patch_credit": "Of ring_bake, what a patch is given at most for what the release that it "
+        "corrects has baked in this ring; 50% at most.",
     },
     Gate: {
         "kind": "health, canary, prometheus, comparison (with cells not yet changed) or "

@@ -19,6 +19,7 @@ from controlplane.cli.rollout.words import (
     needs_a_person,
     when,
 )
+from rollout.policy import Lane
 from rollout.types import CellStatus, Event, Phase, RolloutView, Wait, WaitCode
 
 _MOST_ROWS = 8
@@ -87,18 +88,24 @@ def _heading(rollout: RolloutView, now: datetime) -> Iterator[Text]:
         title.append(f" of release {rollout.release}")
     title.append(f", server {rollout.server_version}: ")
     title.append(how_it_is(rollout), _style(rollout))
-    if rollout.lane != "normal":
+    if rollout.lane is not Lane.NORMAL:
         title.append(f"  {rollout.lane} lane", "bold yellow")
     yield title
+    if (emergency := rollout.emergency) is not None:
+        declared = f"Emergency declared by {emergency.actor}: {emergency.reason}; "
+        left = f"until {when(emergency.until, now)}, then the ordinary rules hold"
+        yield Text(declared + (f"over: {emergency.closed}" if emergency.closed else left), "yellow")
     began = rollout.started_at
     if began is not None:
         lasted = rough((rollout.ended_at or now) - began)
-        when = f"took {lasted}" if rollout.ended_at else f"for {lasted}"
-        yield Text(f"by {rollout.actor}, {when}: {rollout.reason}", "dim")
+        so_long = f"took {lasted}" if rollout.ended_at else f"for {lasted}"
+        yield Text(f"by {rollout.actor}, {so_long}: {rollout.reason}", "dim")
     if rollout.message:
         yield Text(rollout.message)
     if told := needs_a_person(rollout):
         yield Text(told, "bold red" if rollout.phase is Phase.HALTED else "bold yellow")
+    for cell, how in sorted(rollout.drifted.items())[:_MOST_ROWS]:
+        yield Text(f"{cell} was changed by hand: {how}", "yellow")
     for region, why in sorted(rollout.confounded.items()):
         yield Text(f"Nothing starts in {region}: {why}", "bold yellow")
 

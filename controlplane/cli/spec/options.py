@@ -84,6 +84,23 @@ class SpecOptions:
             show_default=False,
         ),
     ] = None
+    managed_failover: Annotated[
+        bool | None,
+        typer.Option(
+            "--managed-failover/--no-managed-failover",
+            help="Fail it over without being asked when its cell is lost; on unless said.",
+            show_default=False,
+        ),
+    ] = None
+    forward_polls: Annotated[
+        bool | None,
+        typer.Option(
+            "--forward-polls/--no-forward-polls",
+            help="Give workers that poll where it is passive tasks from where it is active; on "
+            "unless said.",
+            show_default=False,
+        ),
+    ] = None
     codec_endpoint: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +145,11 @@ class SpecOptions:
             spec.lifecycle.enable_delete_protection = self.delete_protection
         if self.api_keys is not None:
             spec.api_key_auth.enabled = self.api_keys
+        if self.managed_failover is not None:
+            spec.high_availability.disable_managed_failover = not self.managed_failover
+        if self.forward_polls is not None:
+            wanted = spec.high_availability
+            wanted.disable_passive_poller_forwarding = not self.forward_polls
         for text in self.search_attribute or ():
             name, kind = _search_attribute(text)
             spec.search_attributes[name] = kind
@@ -176,11 +198,14 @@ class SpecOptions:
             spec.codec_server.CopyFrom(codec)
 
 
-def new_spec(name: str, region: str, options: SpecOptions) -> NamespaceSpec:
-    """Return the spec of a namespace that is to be; raise UsageError for what cannot be sent."""
+def new_spec(name: str, region: str, options: SpecOptions, replica: str = "") -> NamespaceSpec:
+    """Return the spec of a namespace that is to be; raise UsageError for what cannot be sent.
+
+    With `replica`, it has one in that region, too.
+    """
     spec = NamespaceSpec(
         name=name,
-        replicas=[ReplicaSpec(region=region)],
+        replicas=[ReplicaSpec(region=each) for each in (region, replica) if each],
         retention_days=DEFAULT_RETENTION_DAYS,
         mtls_auth=MtlsAuthSpec(enabled=True),
     )

@@ -12,6 +12,7 @@ from uuid import uuid4
 import grpc
 import httpx
 import psycopg
+from cryptography import x509
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from psycopg.types.json import Jsonb
@@ -20,7 +21,9 @@ from temporalio.service import TLSConfig
 
 from cells.ingress import sealing
 from cells.ingress.envoy import ConnectionLimits, IngressConfig
+from cells.ingress.gatekeeper.authorizer import peer_identity
 from cells.ingress.gatekeeper.config import GatekeeperConfig
+from cells.ingress.peers import write_peer
 from cells.ingress.records import AdmissionRules, CertificateFilter, IngressRecord, loaded_service
 from controlplane.local.ports import LOOPBACK, assign_ports
 from tests.cells.ingress import processes
@@ -44,17 +47,43 @@ class Tenant:
 
 
 @dataclass(frozen=True)
+class FleetAuthorities:
+    """What every cell of one fleet trusts."""
+
+    fleet: Authority = field(default_factory=lambda: Authority.create("fleet"))
+    """Issues server certificates."""
+    prober: Authority = field(default_factory=lambda: Authority.create("prober"))
+    peer: Authority = field(default_factory=lambda: Authority.create("peer"))
+    """Issues what cells show each other."""
+
+    def of_cell(self, cell: str) -> Credential:
+        """Return what the cell shows others."""
+        return self.peer.client("ingress", names=[peer_name(cell)])
+
+
+def peer_name(cell: str) -> x509.GeneralName:
+    return x509.UniformResourceIdentifier(peer_identity(cell))
+
+
+@dataclass(frozen=True)
 class SmallCell:
     """One cell: its database, gatekeeper and Envoy, and a way to play the control plane."""
 
     database: Database
     gatekeeper: GatekeeperConfig
     ingress: IngressConfig
-    fleet: Authority
-    """Issues server certificates."""
-    prober: Authority
+    authorities: FleetAuthorities
     envoy_pid: int = 0
     uids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fleet(self) -> Authority:
+        """Issues server certificates."""
+        return self.authorities.fleet
+
+    @property
+    def prober(self) -> Authority:
+        return self.authorities.prober
 
     def record(
         self,
@@ -95,17 +124,21 @@ class SmallCell:
                     """INSERT INTO namespaces
                            (namespace, uid, role, login, server_name, admitted, client_ca,
                             certificate_filters, api_keys, revoked_serials,
-                            requests_per_second, certificate_chain, sealed_key)
+                            requests_per_second, active_cell, forward_polls,
+                            certificate_chain, sealed_key)
                        VALUES (%(namespace)s, %(uid)s, %(namespace)s, %(namespace)s,
                                %(server_name)s, %(admitted)s, %(client_ca)s, %(filters)s,
                                %(api_keys)s, %(revoked)s, %(requests_per_second)s,
-                               %(certificate_chain)s, %(sealed_key)s)
+                               %(active_cell)s, %(forward_polls)s, %(certificate_chain)s,
+                               %(sealed_key)s)
                        ON CONFLICT (namespace) DO UPDATE SET
                            admitted = excluded.admitted, client_ca = excluded.client_ca,
                            certificate_filters = excluded.certificate_filters,
                            api_keys = excluded.api_keys,
                            revoked_serials = excluded.revoked_serials,
                            requests_per_second = excluded.requests_per_second,
+                           active_cell = excluded.active_cell,
+                           forward_polls = excluded.forward_polls,
                            certificate_chain = excluded.certificate_chain,
                            sealed_key = excluded.sealed_key""",
                     {
@@ -115,6 +148,11 @@ class SmallCell:
                         "revoked": Jsonb(list(record.rules.revoked_serials)),
                     },
                 )
+
+    async def know(self, cell: str, ingress: str) -> None:
+        """Let the cell's database say where the ingress of another cell is."""
+        async with await psycopg.AsyncConnection.connect(self.database.conninfo) as connection:
+            await write_peer(connection, cell, ingress)
 
     async def enforce(self, record: IngressRecord) -> None:
         """Write the record and wait until the gatekeeper enforces it."""
@@ -190,16 +228,19 @@ async def prepared_cell(
     folder: Path,
     frontend: str,
     limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+    *,
+    name: str = CELL,
+    authorities: FleetAuthorities | None = None,
 ) -> AsyncIterator[SmallCell]:
     """Lay out an empty cell in front of a Temporal frontend, without starting its processes."""
     database = await postgres.create_database("cell", "CREATEROLE")
     async with await psycopg.AsyncConnection.connect(database.conninfo) as connection:
         await connection.execute(SCHEMA)
-    fleet, prober = Authority.create("fleet"), Authority.create("prober")
+    authorities = authorities or FleetAuthorities()
     ports = assign_ports(["gatekeeper", "ingress", "admin"], {})
     with tempfile.TemporaryDirectory(prefix="ingress-") as sockets:  # A socket's path is short.
         gatekeeper = GatekeeperConfig(
-            cell=CELL,
+            cell=name,
             socket=Path(sockets) / "private" / "gatekeeper.sock",
             health_listen=f"{LOOPBACK}:{ports['gatekeeper']}",
             database_url=database.url,
@@ -207,20 +248,28 @@ async def prepared_cell(
             snapshot=folder / "snapshot.json",
             sealing_key_file=folder / "sealing-key",
             prober_ca_file=folder / "prober-ca.pem",
+            peer_ca_file=folder / "peer-ca.pem",
+            envoy_folder=folder,
         )
         gatekeeper.password_file.write_text(database.password)
         gatekeeper.sealing_key_file.write_bytes(sealing.new_key())
-        gatekeeper.prober_ca_file.write_text(prober.pem)
+        gatekeeper.prober_ca_file.write_text(authorities.prober.pem)
+        gatekeeper.peer_ca_file.write_text(authorities.peer.pem)
         ingress = IngressConfig(
-            cell=CELL,
+            cell=name,
             listen=f"{LOOPBACK}:{ports['ingress']}",
             admin=f"{LOOPBACK}:{ports['admin']}",
             frontend=frontend,
             gatekeeper_socket=gatekeeper.socket,
             folder=folder,
+            peer_certificate_file=folder / "peer.pem",
+            endpoint_ca_file=folder / "fleet-ca.pem",
             limits=limits,
         )
-        yield SmallCell(database, gatekeeper, ingress, fleet, prober)
+        shown = authorities.of_cell(name)
+        ingress.peer_certificate_file.write_text(shown.certificate + shown.private_key)
+        ingress.endpoint_ca_file.write_text(authorities.fleet.pem)
+        yield SmallCell(database, gatekeeper, ingress, authorities)
 
 
 @contextlib.asynccontextmanager
@@ -229,10 +278,15 @@ async def small_cell(
     folder: Path,
     frontend: str,
     limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
+    *,
+    name: str = CELL,
+    authorities: FleetAuthorities | None = None,
 ) -> AsyncIterator[SmallCell]:
     """Run the data plane of an empty cell in front of a Temporal frontend."""
     async with (
-        prepared_cell(postgres, folder, frontend, limits) as cell,
+        prepared_cell(
+            postgres, folder, frontend, limits, name=name, authorities=authorities
+        ) as cell,
         processes.gatekeeper(cell.gatekeeper, folder),
         processes.envoy(cell.ingress) as envoy_pid,
     ):

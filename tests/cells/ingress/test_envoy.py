@@ -18,6 +18,8 @@ CONFIG = IngressConfig(
     frontend="127.0.0.1:17233",
     gatekeeper_socket=Path("/run/gatekeeper/gatekeeper.sock"),
     folder=Path("/etc/ingress"),
+    peer_certificate_file=Path("/etc/peer/certificate.pem"),
+    endpoint_ca_file=Path("/etc/endpoint-ca/ca.pem"),
 )
 
 
@@ -33,6 +35,15 @@ def test_equal_configurations_give_equal_bytes(tmp_path: Path) -> None:
 def test_no_ca_is_named_to_clients() -> None:
     """A client that is told of CAs may withhold a certificate that none of them has issued."""
     assert "trusted_ca" not in json.dumps(bootstrap(CONFIG))
+
+
+def test_envoy_is_told_of_files_of_keys_and_never_of_keys(tmp_path: Path) -> None:
+    here = replace(CONFIG, folder=tmp_path, peer_certificate_file=tmp_path / "peer.pem")
+    here.peer_certificate_file.write_text("-----BEGIN PRIVATE KEY-----")
+    write(here)
+
+    written = {file for file in tmp_path.iterdir() if file != here.peer_certificate_file}
+    assert not [file for file in written if b"PRIVATE KEY" in file.read_bytes()]
 
 
 def test_no_session_is_resumed() -> None:
@@ -79,10 +90,6 @@ def test_the_gatekeeper_tells_every_policy_and_envoy_starts_without_it() -> None
         assert isinstance(policy, dict)
         assert policy["apply_default_config_without_warming"]
         assert policy["type_urls"] == [policy["default_config"]["@type"]]
-
-
-def test_no_api_key_reaches_the_frontend_or_steers_a_filter() -> None:
-    assert '"request_headers_to_remove": ["authorization"' in json.dumps(bootstrap(CONFIG))
 
 
 def test_more_long_polls_than_envoys_default_are_held_open() -> None:

@@ -162,6 +162,7 @@ async def test_who_approves_sees_the_plan_first(cli: Cli, tenant: Tenant) -> Non
 
     assert unsure.exit_code == 2
     assert f"Plan {view.plan_hash}" in unsure.stdout
+    assert f"Evidence {view.evidence_digest}: nothing speaks against it" in unsure.stdout
     assert "Approved by: nobody yet" in unsure.stdout
     assert CELL in unsure.stdout
     assert "Approve this plan?" in unsure.stderr
@@ -184,6 +185,7 @@ async def test_an_approval_is_bound_to_the_plan_that_was_seen(
     assert "started this rollout: somebody else has to approve it" in own.stderr
     [approval] = state(tenant, rollout).rings[1].approvals
     assert approval.plan == state(tenant, rollout).plan_hash
+    assert approval.evidence is not None
     assert f"Approved by: {approval.actor} at" in plan.stdout
 
 

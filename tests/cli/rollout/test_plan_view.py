@@ -1,6 +1,7 @@
 """What a rollout would do, as people are shown it."""
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from controlplane.api.rollout_types import DryRun, PlannedCell
 from controlplane.cli.rollout.plan_view import batch_sizes, show_dry_run, show_forecast
 from rollout.policy import Lane, RingPolicy, default_policy
 from rollout.simulation.types import Forecast, Run
-from rollout.types import Outcome, Wait, WaitCode
+from rollout.types import Outcome, PatchCredit, Wait, WaitCode
 from tests.cli.rollout.views import HOUR, NOW
 
 DAY = timedelta(days=1)
@@ -126,3 +127,36 @@ def test_a_forecast_says_when_rings_begin_and_why_a_run_did_not_end() -> None:
     assert "1 8d 2026-11-30 12:00:00" in text
     assert "2 did not end - 3 9 cells: approval" in text
     assert "✗ a and b" in text
+
+
+@pytest.mark.parametrize(
+    ("credit", "head_starts", "told_so"),
+    [
+        (
+            PatchCredit("r1", "r1-2"),
+            {1: DAY},
+            "What r1 has baked (rollout r1-2) counts in ring 1: 1d",
+        ),
+        (PatchCredit("r1", "r1-2"), {}, "What r1 has baked does not count in any ring."),
+        (
+            PatchCredit("r1", "", refused="it changes the schema"),
+            {},
+            "What r1 has baked does not count: it changes the schema.",
+        ),
+    ],
+    ids=["counts", "counts nowhere", "refused"],
+)
+def test_a_plan_says_what_a_patch_is_given(
+    credit: PatchCredit, head_starts: dict[int, timedelta], told_so: str
+) -> None:
+    plan = replace(dry_run(planned(0, 1)), patch_credit=credit, head_starts=head_starts)
+
+    assert told_so in told(*show_dry_run(plan, default_policy(), every_cell=False))
+
+
+def test_a_plan_warns_of_what_does_not_stand_against_it() -> None:
+    plan = replace(dry_run(planned(0, 1)), warnings=("somebody changed c1 by hand",))
+
+    assert "! somebody changed c1 by hand" in told(
+        *show_dry_run(plan, default_policy(), every_cell=False)
+    )

@@ -12,7 +12,7 @@ from controlplane.cli.rollout.heat_map import heat_map
 from controlplane.cli.rollout.screen import Look, Screen
 from rollout.bake import Bake
 from rollout.gates import Verdict
-from rollout.types import CellStatus, Event, Outcome, Phase, RolloutView, Wait, WaitCode
+from rollout.types import CellStatus, Emergency, Event, Outcome, Phase, RolloutView, Wait, WaitCode
 from tests.cli.rollout.views import HOUR, NOW, ended, look, progress, rollout
 
 
@@ -210,3 +210,32 @@ def test_text_of_others_is_shown_as_it_is() -> None:
 
     assert "[red]neither[/]" in told
     assert "halted: [bold]no[/] markup [/]" in told
+
+
+@pytest.mark.parametrize(
+    ("closed", "told"),
+    [
+        ("", "Emergency declared by ann@acme.dev: cve; until 14:00, then the ordinary rules hold"),
+        ("it was time", "Emergency declared by ann@acme.dev: cve; over: it was time"),
+    ],
+    ids=["open", "closed"],
+)
+def test_an_emergency_is_shown_with_who_declared_it_and_until_when(closed: str, told: str) -> None:
+    emergency = Emergency("ann@acme.dev", "cve", NOW, NOW + 2 * HOUR, closed)
+
+    assert told in shown(look(replace(rollout(), emergency=emergency)), 120)
+
+
+def test_cells_that_were_changed_by_hand_are_shown_with_how() -> None:
+    drifted = replace(rollout(), drifted={"aws-c9": "it runs server 1.30.9"})
+
+    assert "aws-c9 was changed by hand: it runs server 1.30.9" in shown(look(drifted), 120)
+
+
+def test_a_bake_tells_what_it_was_given_as_a_patch() -> None:
+    given = rollout()
+    bake = given.rings[1].bake
+    assert bake is not None
+    given.rings[1].bake = replace(bake, inherited=HOUR)
+
+    assert any("(1h as a patch)" in line for line in shown(look(given), 120))

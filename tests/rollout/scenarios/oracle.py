@@ -1,13 +1,15 @@
 """What holds of every scenario, whatever happens in it."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from cells.visits.types import VisitRequest
 from controlplane.payloads import data_converter
+from rollout.simulation.virtual.engine import Engine
 from rollout.types import Event, RolloutView
 from rollout.workflow import RolloutWorkflow
 
@@ -38,18 +40,36 @@ async def assert_each_run_replays(client: Client, workflows: Iterable[str]) -> l
     Return how many events each run has, the latest first.
     """
     lengths = []
-    replayer = Replayer(
-        workflows=[RolloutWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=data_converter,
-    )
     for workflow_id in workflows:
         run: str | None = None
         while run != "":
             history = await client.get_workflow_handle(workflow_id, run_id=run).fetch_history()
-            await replayer.replay_workflow(history)
+            await _replayer().replay_workflow(history)
             lengths.append(len(history.events))
             run = history.events[
                 0
             ].workflow_execution_started_event_attributes.continued_execution_run_id
     return lengths
+
+
+def assert_each_kept_run_replays(engine: Engine, workflows: Iterable[str]) -> None:
+    """The same of runs in virtual time, whose histories the SDK replays as if from a server."""
+    histories = [
+        WorkflowHistory(workflow_id, run.history.events)
+        for workflow_id in workflows
+        for run in engine.runs[workflow_id]
+    ]
+
+    async def replay() -> None:
+        for history in histories:
+            await _replayer().replay_workflow(history)
+
+    asyncio.run(replay())
+
+
+def _replayer() -> Replayer:
+    return Replayer(
+        workflows=[RolloutWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        data_converter=data_converter,
+    )

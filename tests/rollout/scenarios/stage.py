@@ -1,16 +1,11 @@
-"""A pretended fleet that a test directs: the real rollouts over it, in skipped time."""
+"""A pretended fleet that a test directs: the real rollouts over it, in virtual time."""
 
-import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-
-from temporalio import activity
-from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 
 from cells.ledger.book import Book
 from cells.ledger.plan import decide, lease_for, to_strike
@@ -18,13 +13,14 @@ from cells.ledger.types import Acquire, Answer, GiveBack
 from cells.release import Release
 from cells.visits.types import VisitOutcome, VisitRequest
 from controlplane.ids import rollout_workflow_id
-from rollout.client import RolloutClient
 from rollout.gates import Evidence
 from rollout.memory import Judge, all_is_well
 from rollout.policy import Lane, RolloutPolicy
 from rollout.ports import WatchedCells
-from rollout.simulation.run import workers
+from rollout.simulation.rollouts import SimulatedRollouts
+from rollout.simulation.run import WORKFLOWS, activities
 from rollout.simulation.types import Simulation
+from rollout.simulation.virtual.engine import Engine, Update
 from rollout.simulation.world import Course, SimulatedFleet
 from rollout.types import (
     CellStatus,
@@ -36,17 +32,16 @@ from rollout.types import (
     StartRollout,
     WaitCode,
 )
-from tests.eventually import eventually
 from tests.rollout.rollouts import QUICK, RELEASE
 from tests.rollout.scenarios.oracle import (
     assert_each_change_is_made_once,
-    assert_each_run_replays,
+    assert_each_kept_run_replays,
     assert_explained,
 )
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-PATIENCE = 5.0
-"""Seconds."""
+A_MOMENT = timedelta(seconds=5)
+"""In which what is asked is answered, and what is due now is done."""
 TAKES = 10 * MINUTE
 """A visit for which nothing else is said."""
 
@@ -92,8 +87,10 @@ class Stage(SimulatedFleet):
     _leases: int = 0
 
     def enter(self, start: StartRollout) -> None:
-        """Witness this rollout, too."""
+        """Witness this rollout, too; one that is known stays what it is."""
         workflow_id = rollout_workflow_id(start.id)
+        if workflow_id in self.fleets:
+            return
         self.fleets[workflow_id] = self
         self._parts[workflow_id] = (start, Counter(), Counter())
 
@@ -115,10 +112,17 @@ class Stage(SimulatedFleet):
         return replace(fleet, cells=tuple(cells))
 
     async def gather(self, watched: WatchedCells) -> Evidence:
-        self._live_until(_now())
+        self._live()
         return Evidence(watched.since, watched.until, self.judge(watched))
 
     async def acquire(self, asked: Acquire) -> Answer:
+        return self.lend(asked)
+
+    async def give_back(self, request: GiveBack) -> None:
+        self.take_back(request)
+
+    def lend(self, asked: Acquire) -> Answer:
+        """Do as the ledger does."""
         answer = decide(self.book, asked)
         if not answer.granted:
             return answer
@@ -127,13 +131,19 @@ class Stage(SimulatedFleet):
         self.book.enter(lease)
         return Answer(lease=lease.number)
 
-    async def give_back(self, request: GiveBack) -> None:
+    def take_back(self, request: GiveBack) -> None:
         lease = to_strike(self.book, request)
         if lease is not None:
             self.book.strike(lease.cell)
 
     async def supersede(self, workflow_id: str, by: str) -> None:
-        await RolloutClient(self.client).supersede(workflow_id, by)
+        request = Control(
+            id=f"superseded-by-{by}",
+            kind=ControlKind.SUPERSEDE,
+            actor=by,
+            reason=f"{by} takes over",
+        )
+        self.engine.update(workflow_id, "control", request)
 
     async def publish_rollout(self, view: RolloutView) -> None:
         if self.unpublished:
@@ -152,7 +162,7 @@ class Stage(SimulatedFleet):
         if lease is None or lease.holder != request.report_to:
             self.violations.append(f"{request.id} has no lease")
         super().begin(request)
-        self.begun.append(Begun(_now(), request))
+        self.begun.append(Begun(self.engine.now, request))
         return self.courses.get(request.cell, Course(TAKES, VisitOutcome.DONE))
 
     def end(self, request: VisitRequest, outcome: VisitOutcome) -> None:
@@ -175,36 +185,34 @@ class Stage(SimulatedFleet):
 class Play:
     """A scenario under way."""
 
-    engine: WorkflowEnvironment
+    engine: Engine
     stage: Stage
-    workers: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
-    def rollouts(self) -> RolloutClient:
-        return RolloutClient(self.engine.client)
+    def now(self) -> datetime:
+        return self.engine.now
 
-    async def start(
+    def start(
         self,
         release: Release = RELEASE,
         policy: RolloutPolicy = QUICK,
         id: str = "r1",
         lane: Lane = Lane.NORMAL,
     ) -> None:
-        start = StartRollout(id, release, policy, "ann", "monthly", lane)
-        self.stage.enter(start)
-        await self.rollouts.start(start)
-        await self.at_once(lambda: id in self.stage.views or bool(self.stage.unpublished))
+        self.begin(StartRollout(id, release, policy, "ann", "monthly", lane))
+        self.at_once(lambda: id in self.stage.views or bool(self.stage.unpublished))
 
-    async def control(self, kind: ControlKind, rollout: str = "r1", **rest: object) -> RolloutView:
+    def begin(self, request: StartRollout) -> RolloutView:
+        """Ask for a rollout; return it, or raise its refusal."""
+        self.stage.enter(request)
+        return self._answer(SimulatedRollouts(self.engine).start(request))
+
+    def control(self, kind: ControlKind, rollout: str = "r1", **rest: object) -> RolloutView:
         control = Control(f"c-{kind}-{len(rest)}-{rest}", kind, "bob", "because")
-        wanted = replace(control, **rest)  # type: ignore[arg-type]
-        asking = asyncio.ensure_future(self.rollouts.control(rollout, wanted))
-        while True:
-            try:
-                return await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
-            except TimeoutError:
-                # The engine may wait for a worker that is gone, by a clock that stands still.
-                await self.pass_time(MINUTE)
+        return self.ask(replace(control, **rest), rollout)  # type: ignore[arg-type]
+
+    def ask(self, control: Control, rollout: str = "r1") -> RolloutView:
+        return self._answer(SimulatedRollouts(self.engine).control(rollout, control))
 
     def view(self, rollout: str = "r1") -> RolloutView:
         return self.stage.views[rollout]
@@ -233,56 +241,35 @@ class Play:
     def visited(self, rollout: str = "r1") -> list[str]:
         return [request.cell for request in self.requests(rollout)]
 
-    async def pass_time(self, length: timedelta) -> None:
+    def pass_time(self, length: timedelta) -> None:
         """Let time pass, with all that happens in it."""
-        ends = await self.engine.get_current_time() + length
-        while (left := ends - await self.engine.get_current_time()) > timedelta(0):
-            try:
-                await self.engine.sleep(left)
-            except RPCError:
-                # At times the engine stands still until it is told again, after half a minute.
-                continue
+        self.engine.go_on(self.now + length)
 
-    async def until(
-        self,
-        condition: Callable[[], bool],
-        *,
-        within: timedelta = 2 * DAY,
-        every: timedelta = TAKES / 2,
-    ) -> None:
+    def until(self, condition: Callable[[], bool], *, within: timedelta = 2 * DAY) -> None:
         """Let time pass until it is so."""
-        ends = await self.engine.get_current_time() + within
-        while not condition():
-            now = await self.engine.get_current_time()
-            assert now < ends, f"not within {within}: {self._state()}"
-            await self.pass_time(every)
+        self.engine.go_on(self.now + within, stop=condition)
+        assert condition(), f"not within {within}: {self._state()}"
 
-    async def at_once(self, condition: Callable[[], bool]) -> None:
-        """Wait until what has been asked for is so; hardly any time passes."""
+    def at_once(self, condition: Callable[[], bool]) -> None:
+        """Let happen what has been asked for; hardly any time passes."""
+        self.until(condition, within=A_MOMENT)
 
-        async def is_so() -> bool:
-            return condition()
-
-        await eventually(is_so, within=60)
-
-    async def replace_workers(self) -> None:
+    def replace_workers(self) -> None:
         """Let other workers go on, who know nothing but the histories."""
-        await self.workers.aclose()
-        stage = self.stage
-        regions = {cell.region for cell in stage.simulation.fleet.cells}
-        for worker in workers(self.engine.client, stage, stage.fleets, regions):
-            await self.workers.enter_async_context(worker)
+        self.engine.forget()
 
-    async def lengths(self) -> list[int]:
-        """Return how many events each run of each rollout has; all of them have to replay."""
-        return await assert_each_run_replays(self.engine.client, self.stage.fleets)
+    def lengths(self, rollout: str = "r1") -> list[int]:
+        """Return how many events each run of the rollout has, the latest last."""
+        return [run.history.length for run in self.engine.runs[rollout_workflow_id(rollout)]]
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Stop what is not over."""
         for rollout in self.stage.fleets:
-            handle = self.engine.client.get_workflow_handle(rollout)
-            if (await handle.describe()).close_time is None:
-                await handle.terminate("the scenario is over")
+            self.engine.terminate(rollout, "the scenario is over")
+
+    def _answer(self, update: Update) -> RolloutView:
+        self.at_once(lambda: update.is_answered)
+        return update.result(RolloutView)
 
     def _state(self) -> str:
         return "; ".join(
@@ -291,26 +278,20 @@ class Play:
         )
 
 
-@asynccontextmanager
-async def playing(engine: WorkflowEnvironment, fleet: Fleet) -> AsyncIterator[Play]:
-    """Run workers over the fleet; what came of it has to stand up to the oracle in the end."""
+@contextmanager
+def playing(fleet: Fleet) -> Iterator[Play]:
+    """Play over the fleet; what came of it has to stand up to the oracle in the end."""
     start = StartRollout("", RELEASE, QUICK, "", "")
     nothing_assumed = Simulation(start, fleet, at_most=timedelta(days=10_000))
     chance = random.Random(1)  # noqa: S311 - nothing secret comes of it.
-    stage = Stage(nothing_assumed, start, engine.client, chance)
-    play = Play(engine, stage)
-    await play.replace_workers()
-    try:
+    with Engine(WORKFLOWS, began_at=fleet.seen_at, keeps_histories=True) as engine:
+        stage = Stage(nothing_assumed, start, engine, chance)
+        engine.offer(activities(stage, stage.fleets))
+        play = Play(engine, stage)
         yield play
-        await play.end()
-    finally:
-        await play.workers.aclose()
-    assert stage.violations == []
-    assert_each_change_is_made_once([each.request for each in stage.begun], stage.ended)
-    for view in stage.views.values():
-        assert_explained(view, stage.journals[view.id], play.requests(view.id))
-    await play.lengths()
-
-
-def _now() -> datetime:
-    return activity.info().current_attempt_scheduled_time
+        play.end()
+        assert not stage.violations, "\n".join(stage.violations)
+        assert_each_change_is_made_once([each.request for each in stage.begun], stage.ended)
+        for view in stage.views.values():
+            assert_explained(view, stage.journals[view.id], play.requests(view.id))
+        assert_each_kept_run_replays(engine, stage.fleets)

@@ -9,9 +9,12 @@ from cells.ingress.gatekeeper.authorities import authority_id
 from cells.ingress.gatekeeper.authorizer import (
     Allowed,
     KeyNeeded,
+    OurAuthorities,
+    PeerAllowed,
     ProberAllowed,
     Refused,
     authorize,
+    peer_identity,
     prober_identity,
     serial_of,
 )
@@ -23,7 +26,7 @@ NOW = datetime.now(UTC)
 TENANT = Authority.create("tenant")
 SUCCESSOR = Authority.create("tenant")
 STRANGER = Authority.create("stranger")
-PROBER = Authority.create("prober")
+PROBER, PEER = Authority.create("prober"), Authority.create("peer")
 INTERMEDIATE = Authority.create("intermediate", TENANT)
 RECORD = IngressRecord(
     namespace=NAMESPACE,
@@ -36,19 +39,25 @@ RECORD = IngressRecord(
 )
 
 
-Decision = Allowed | ProberAllowed | KeyNeeded | Refused
+Decision = Allowed | ProberAllowed | PeerAllowed | KeyNeeded | Refused
 
 
 def verdict(
     credential: Credential, record: IngressRecord | None = RECORD, now: datetime = NOW
 ) -> Decision:
-    return authorize(record, credential.certificate, PROBER.pem, now)
+    ours = OurAuthorities(PROBER.pem, PEER.pem)
+    return authorize(record, credential.certificate, ours, now)
 
 
 def allowed(client: Credential, authority: Authority) -> Allowed:
     """Return what a client of the authority is allowed."""
     serial = serial_of(x509.load_pem_x509_certificate(client.certificate.encode()))
     return Allowed(NAMESPACE, serial, authority_id(authority.certificate))
+
+
+def peer(*cells: str) -> Credential:
+    names = [x509.UniformResourceIdentifier(peer_identity(cell)) for cell in cells]
+    return PEER.client("ingress", names=names)
 
 
 def reason(decision: Decision) -> str:
@@ -247,6 +256,36 @@ def test_where_keys_are_taken_whoever_has_no_good_certificate_needs_one(
     assert isinstance(decision, KeyNeeded)
     assert decision.namespace == NAMESPACE
     assert why in decision.because
+
+
+def test_another_cell_gets_in_where_the_namespace_has_an_admitted_record() -> None:
+    cell = peer("aws-us-west-2-c1")
+
+    for record in (RECORD, KEYED, replace(RECORD, rules=AdmissionRules())):
+        assert verdict(cell, record) == PeerAllowed(NAMESPACE, "aws-us-west-2-c1")
+    assert isinstance(verdict(cell, None), Refused)
+    assert isinstance(verdict(cell, replace(RECORD, admitted=False)), Refused)
+
+
+def test_a_cell_names_itself_and_no_other() -> None:
+    for credential in (peer(), peer("east", "west")):
+        assert "has to name one cell" in reason(verdict(credential))
+
+
+def test_nobody_is_a_cell_by_saying_so() -> None:
+    name = x509.UniformResourceIdentifier(peer_identity("aws-us-west-2-c1"))
+
+    client = TENANT.client("ingress", names=[name])
+    assert verdict(client) == allowed(client, TENANT)
+    for authority in (STRANGER, PROBER):
+        assert isinstance(verdict(authority.client("ingress", names=[name])), Refused)
+
+
+def test_a_tenant_that_trusts_the_authority_of_cells_takes_no_cell_for_a_client() -> None:
+    """Passed on as a client's, a request would go from cell to cell without end."""
+    record = replace(RECORD, rules=AdmissionRules(TENANT.pem + PEER.pem))
+
+    assert verdict(peer("west"), record) == PeerAllowed(NAMESPACE, "west")
 
 
 def test_a_good_certificate_needs_no_key() -> None:

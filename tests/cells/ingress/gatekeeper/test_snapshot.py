@@ -18,6 +18,8 @@ RULES = AdmissionRules(
     api_keys=True,
     revoked_serials=("1f", "2a"),
     requests_per_second=7,
+    active_cell="aws-us-west-2-c1",
+    forward_polls=False,
 )
 RECORD = IngressRecord(
     namespace="orders.acme1",
@@ -28,6 +30,7 @@ RECORD = IngressRecord(
     certificate_chain="PEM",
     sealed_key=b"\x00\xff sealed",
 )
+PEERS = {"aws-us-west-2-c1": "10.0.0.1:7233"}
 KEY = KeyRow("key-1", datetime(2026, 1, 1, tzinfo=UTC), False, {"orders.acme1": "write"})
 ACCOUNT = AccountKeys("acme1", 7, {"key-1": KEY})
 SIGNING = SigningKeyRow("kid-1", {"kty": "EC", "crv": "P-256", "x": "…", "y": "…"})
@@ -51,6 +54,7 @@ def whole(file: Path) -> bytes:
     """A copy of everything there may be."""
     gatekeeper = Gatekeeper(file)
     gatekeeper.table.replace([RECORD])
+    gatekeeper.table.replace_peers(PEERS)
     gatekeeper.keys.replace([SIGNING], [ACCOUNT])
     gatekeeper.snapshot.write()
     return file.read_bytes()
@@ -62,6 +66,7 @@ def test_everything_is_read_as_it_was_written(file: Path) -> None:
 
     assert restarted.snapshot.load()
     assert restarted.table.records() == [RECORD]
+    assert restarted.table.peers == PEERS
     assert restarted.keys.accounts() == [ACCOUNT]
     assert restarted.keys.signing_keys() == [SIGNING]
     assert file.stat().st_mode & 0o777 == 0o600
@@ -99,6 +104,7 @@ def test_a_copy_of_an_earlier_release_has_records_alone(file: Path) -> None:
 
     rules = AdmissionRules(RULES.client_ca, RULES.certificate_filters)
     assert gatekeeper.table.records() == [replace(RECORD, rules=rules)]
+    assert gatekeeper.table.peers == {}
     assert gatekeeper.keys.accounts() == []
 
 
@@ -122,6 +128,8 @@ def test_a_damaged_copy_is_not_used(file: Path, whole: bytes) -> None:
         whole.replace(b"admitted", b"submitted"),
         whole.replace(b'"revoked_serials": ["1f"', b'"revoked_serials": [31'),
         whole.replace(b"everywhere", b"anywhere"),
+        whole.replace(b'"10.0.0.1:7233"', b"7233"),
+        whole.replace(b'"forward_polls": false', b'"forward_polls": 0'),
         whole.replace(b"2026-01-01", b"2026-13-01"),
     ):
         assert damaged != whole

@@ -34,6 +34,17 @@ def test_a_late_removal_leaves_the_names_new_owner() -> None:
     assert table.of_server_name("x") == record("b", "x")
 
 
+async def test_who_follows_the_table_hears_of_peers_that_changed() -> None:
+    table = RecordTable()
+    with table.followers.following() as changes:
+        table.replace_peers({"west": "10.0.0.1:7233"})
+        assert await changes.take() == set()
+
+        table.replace_peers({"west": "10.0.0.1:7233"})
+        table.replace([record("a", "x")])
+        assert await changes.take() == {"x"}
+
+
 async def test_every_name_that_changed_is_told_once() -> None:
     table = RecordTable()
     table.replace([record("a", "x"), record("b", "y")])

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from cells.ingress.gatekeeper.authorities import authorities
+from cells.ingress.gatekeeper.authorities import PEERS, authorities
 from cells.ingress.gatekeeper.withdrawals import Withdrawals
 from cells.ingress.records import AdmissionRules, IngressRecord
 from tests.cells.ingress.authorities import Authority
@@ -35,6 +35,13 @@ def withdrawn(*records: IngressRecord | None) -> set[str]:
     return {authority for _, authority in withdrawals.pairs()}
 
 
+def test_a_closed_namespace_trusts_no_cell_either() -> None:
+    closed = record(OLD.pem, admitted=False)
+
+    assert withdrawn(record(OLD.pem), closed) == {OLD_ID, PEERS}
+    assert withdrawn(record(OLD.pem), closed, record("")) == {OLD_ID}
+
+
 def test_nothing_is_withdrawn_while_the_bundle_grows_or_stays() -> None:
     assert withdrawn(record(OLD.pem)) == set()
     assert withdrawn(record(OLD.pem), record(OLD.pem + NEW.pem)) == set()
@@ -52,7 +59,7 @@ def test_what_leaves_the_bundle_is_withdrawn_until_it_returns() -> None:
 def test_a_closed_namespace_trusts_nobody() -> None:
     closed = record(OLD.pem, admitted=False)
 
-    assert withdrawn(record(OLD.pem), closed) == {OLD_ID}
+    assert withdrawn(record(OLD.pem), closed) == {OLD_ID, PEERS}
     assert withdrawn(record(OLD.pem), closed, record(OLD.pem)) == set()
     assert withdrawn(record(OLD.pem), closed, record(NEW.pem)) == {OLD_ID}
 

@@ -1,0 +1,1 @@
+"""Replication between cells: which are joined, and how soon what happens here arrives there."""

@@ -1,0 +1,1 @@
+"""Emptying cells by command: evacuate, drain, drill; follow it, steer it."""

@@ -1,0 +1,1 @@
+"""Emptying a cell: evacuations, drains and drills, which move its namespaces one by one."""
