@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 ConfigValue = str | int | float | bool
 
@@ -94,7 +95,7 @@ class Release:
     """SHA-256 (hex) of each file of the release, resolved once, when it was created."""
     description: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of what the release holds, name and description aside."""
         content = {k: v for k, v in asdict(self).items() if k not in ("name", "description")}

@@ -8,25 +8,22 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
+from cells import observations
 from cells.activities import CellActivities, ObserveCell
 from cells.types import (
-    DRIFTED,
     NOTHING,
     Allocation,
-    CellCondition,
     CellSpec,
     CellState,
     CellView,
     Cordon,
     CordonCell,
-    ObservedCell,
     Release,
     Reserve,
 )
 from cells.visits import record
 from cells.visits.types import BeginVisit, EndVisit, VisitMoved
 from controlplane.errors import failed_precondition, no_capacity
-from controlplane.resource import Condition, ConditionStatus, set_condition
 
 OBSERVE_EVERY = timedelta(seconds=30)
 OBSERVE_AGAIN = timedelta(seconds=5)
@@ -233,7 +230,6 @@ class CellWorkflow:
     async def _observe(self) -> None:
         state = self._state
         generation, spec = state.generation, state.spec
-        next_look = OBSERVE_AGAIN
         try:
             observed = await workflow.execute_activity_method(
                 CellActivities.observe_cell,
@@ -244,23 +240,16 @@ class CellWorkflow:
                 summary=f"generation {generation}",
             )
         except ActivityError as error:
-            self._report(ConditionStatus.UNKNOWN, "NotObserved", generation, str(error.cause))
+            conditions = observations.unseen(state, generation, str(error.cause), workflow.now())
         else:
             if observed != state.observed:
                 state.observed = observed
                 self._touch()
-            drift = ""
-            # A visit changes the version; and what changed while we looked is looked at next.
-            if state.visit is None and state.generation == generation:
-                drift = self._report_drift(observed, spec, generation)
-            if observed.problems:
-                message = "; ".join([*observed.problems, *([drift] if drift else [])])
-                self._report(ConditionStatus.FALSE, "PartsFailing", generation, message)
-            elif drift:
-                self._report(ConditionStatus.FALSE, DRIFTED, generation, drift)
-            else:
-                self._report(ConditionStatus.TRUE, "AllPartsAnswer", generation)
-                next_look = OBSERVE_EVERY
+            conditions = observations.seen(state, observed, spec, generation, workflow.now())
+        if conditions != state.conditions:
+            state.conditions = conditions
+            self._touch()
+        next_look = OBSERVE_EVERY if observations.is_ready(conditions) else OBSERVE_AGAIN
         self._observed_generation = generation
         self._next_observation = workflow.now() + next_look
 
@@ -309,49 +298,6 @@ class CellWorkflow:
     def _touch(self) -> None:
         self._state.revision += 1
         self._state.said_at = workflow.now()
-
-    def _report_drift(self, observed: ObservedCell, spec: CellSpec, generation: int) -> str:
-        """Return how the server differs from what was brought to the cell, nothing if not at all;
-        a server that does not answer leaves open what it is."""
-        there = observed.server_version
-        if there is None:
-            return ""
-        if record.left_broken(self._state):
-            message = f"it runs server {there}; what its last visit left was not known"
-            self._report(
-                ConditionStatus.UNKNOWN, "LeftBroken", generation, message, CellCondition.IN_SYNC
-            )
-            return ""
-        drift = ""
-        if there != spec.server_version:
-            drift = f"it runs server {there}, and {spec.server_version} was brought to it"
-        status = ConditionStatus.FALSE if drift else ConditionStatus.TRUE
-        reason = DRIFTED if drift else "AsBrought"
-        self._report(status, reason, generation, drift, CellCondition.IN_SYNC)
-        return drift
-
-    def _report(
-        self,
-        status: ConditionStatus,
-        reason: str,
-        generation: int,
-        message: str = "",
-        about: CellCondition = CellCondition.READY,
-    ) -> None:
-        conditions = set_condition(
-            self._state.conditions,
-            Condition(
-                type=about,
-                status=status,
-                reason=reason,
-                observed_generation=generation,
-                last_transition_time=workflow.now(),
-                message=message,
-            ),
-        )
-        if conditions != self._state.conditions:
-            self._state.conditions = conditions
-            self._touch()
 
 
 def _has_lapsed(allocation: Allocation, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from cells.client import CellClient
 from cells.ingress.enforcement import Gatekeepers
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
+from cells.replication.observer import LinkObserver
 from cells.replication.operator_service import OperatorServiceLinks
 from cells.runtime.examiner import AddressExaminer
 from cells.runtime.observer import AddressObserver
@@ -28,17 +29,22 @@ from controlplane.secrets.port import SecretStore
 from controlplane.settings import Settings
 from controlplane.store.client_certificates import RecordedClientCertificates
 from controlplane.store.directory import Directory
+from controlplane.store.evacuation_projections import EvacuationProjections
 from controlplane.store.inventory import StoredInventory
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.pool import Pool, database_conninfo, open_pool
 from controlplane.store.projections import Projections
+from controlplane.store.replication import ReplicationLinks
+from controlplane.store.replicas import StoredReplicas
 from controlplane.store.rollout_projections import RolloutProjections
 from provisioning.activities import ProvisioningActivities
 from provisioning.cell_canary import CellCanary
 from provisioning.certificates.authority import FleetAuthority
+from provisioning.client import NamespaceClient
 from provisioning.connections import CellConnections
 from provisioning.database import PostgresDatabases
 from provisioning.dns.rfc2136 import Rfc2136Dns
+from provisioning.evacuation.activities import EvacuationActivities
 from provisioning.ingress import GatekeeperIngress
 from provisioning.proof import EndpointProber
 from provisioning.replicas.activities import ReplicaActivities
@@ -65,6 +71,7 @@ class Activities:
     rollouts: RolloutActivities
     provisioning: ProvisioningActivities
     replicas: ReplicaActivities
+    evacuations: EvacuationActivities
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,9 @@ async def adapters(
         canary = CellCanary(settings.zone, databases, authority, registrar, ingress, secrets)
         examiner = AddressExaminer(observer, canary)
         yield Activities(
-            cells=CellActivities(observer, projections),
+            cells=CellActivities(
+                LinkObserver(observer, links, ReplicationLinks(pool)), projections
+            ),
             visits=VisitActivities(runtime, examiner, cells),
             ledger=LedgerActivities(LedgerProjections(pool)),
             rollouts=RolloutActivities(
@@ -138,6 +147,15 @@ async def adapters(
                 links=links,
                 replication=TemporalReplication(directory, links),
                 ingress=ingress,
+            ),
+            evacuations=EvacuationActivities(
+                namespaces=StoredReplicas(pool),
+                changes=NamespaceClient(client),
+                fleet=directory,
+                cells=cells,
+                disturbances=LedgerProjections(pool),
+                ledger=LedgerClient(client),
+                projection=EvacuationProjections(pool),
             ),
         )
 

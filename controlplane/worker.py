@@ -27,6 +27,7 @@ from controlplane.heartbeats import Heartbeats
 from controlplane.payloads import data_converter
 from controlplane.queues import cells_queue, fleet_queue, namespaces_queue
 from controlplane.settings import Settings
+from provisioning.evacuation.workflow import EvacuationWorkflow
 from provisioning.replicas.workflow import ReplicaChangeWorkflow
 from provisioning.workflow import NamespaceWorkflow
 from rollout.workflow import RolloutWorkflow
@@ -64,6 +65,7 @@ def build_workers(
     runner = workflow_runner or UnsandboxedWorkflowRunner()
     cells, visits, provisioning = activities.cells, activities.visits, activities.provisioning
     rollouts, replicas = activities.rollouts, activities.replicas
+    evacuations = activities.evacuations
     of_the_fleet: Sequence[Activity] = [
         rollouts.take_inventory,
         rollouts.gather_evidence,
@@ -72,6 +74,15 @@ def build_workers(
         rollouts.supersede_rollout,
         rollouts.publish_rollout,
         activities.ledger.publish_ledger,
+        evacuations.survey_cell,
+        evacuations.cordon_for_evacuation,
+        evacuations.uncordon_after_evacuation,
+        evacuations.take_evacuation_lease,
+        evacuations.give_back_evacuation_lease,
+        evacuations.begin_move,
+        evacuations.follow_move,
+        evacuations.tell_wish,
+        evacuations.publish_evacuation,
     ]
     of_cells: Sequence[Activity] = [
         cells.observe_cell,
@@ -143,7 +154,7 @@ def build_workers(
             deployment_config=deployment,
         )
         for task_queue, workflows, doing in (
-            (fleet_queue(), [RolloutWorkflow, LedgerWorkflow], of_the_fleet),
+            (fleet_queue(), [RolloutWorkflow, LedgerWorkflow, EvacuationWorkflow], of_the_fleet),
             *in_regions,
         )
     ]

@@ -302,6 +302,7 @@ class NamespaceWorkflow(NamespaceUpdates):
         differences = plan.differences(state.observed, observation.seen)
         self._journal.report_inspection(differences, observation.at)
         state.observed = plan.still_true(state.observed, observation.seen)
+        await keeping.ask(state)
         if state.passive and state.change is None:
             await keeping.look(state, self._journal, self._wanted())
         return True
@@ -362,6 +363,7 @@ class NamespaceWorkflow(NamespaceUpdates):
         if state.change is not None:
             state.change = replace(state.change, aborted=True)
             await keeping.instruct(state, self._told)
+            await keeping.ask(state)
             return False
         if failures := await keeping.remove_all(state):
             state.failed_rounds += 1

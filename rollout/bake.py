@@ -1,6 +1,6 @@
 """Bakes: a clock that runs only on fresh, sufficient, green evidence."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rollout.gates import Evidence, Verdict
@@ -53,6 +53,19 @@ class Bake:
     @property
     def is_complete(self) -> bool:
         return self.credit >= self.needed
+
+
+@dataclass(frozen=True)
+class PatchCredit:
+    """What a release has baked that this one is a patch of."""
+
+    release: str
+    rollout: str
+    """Which brought it; empty when none did."""
+    rings: dict[int, timedelta] = field(default_factory=dict)
+    """What its bake had been credited, by ring."""
+    refused: str = ""
+    """Why nothing of it counts; empty when it may."""
 
 
 def begin(needed: timedelta, now: datetime) -> Bake:

@@ -238,6 +238,8 @@ def _timed(seen: Survey, decided: Plan) -> Plan:
     if any(wait.code in SEEN_BY_LOOKING and wait.until is None for wait in waits):
         times.append(seen.now + (LOOK_LESS if decided.only_deferred else LOOK_AGAIN))
     times += [o.until for o in seen.state.overrides.values() if o.until > seen.now]
+    holds = (hold.until for hold in seen.state.holds.values())
+    times += [until for until in holds if until is not None and until > seen.now]
     emergency = seen.state.emergency
     if emergency is not None and not emergency.closed and emergency.until > seen.now:
         times.append(emergency.until)

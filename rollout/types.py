@@ -1,15 +1,14 @@
 """What a rollout is: what it was asked for, what it knows, what it shows."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cells.release import Release, Software
 from cells.visits.types import VisitReport
-from rollout.bake import Bake
+from rollout.bake import Bake, PatchCredit
 from rollout.calendar import Calendar
-from rollout.gates import Verdict
+from rollout.people import Approval, Emergency, EvidenceSeen, GateOverride, Hold
 from rollout.policy import Lane, RollbackScope, RolloutPolicy
 
 
@@ -128,59 +127,6 @@ class CellProgress:
     """How many visits failed here: one that is skipped then is not forgotten."""
 
 
-@dataclass(frozen=True)
-class EvidenceSeen:
-    """What speaks against a release so far: what an approval is given in view of."""
-
-    verdict: Verdict | None = None
-    """The worst of all bakes' latest, if it is one that earns nothing; else None."""
-    failures: int = 0
-    """Visits that failed."""
-    reverted: int = 0
-    """Cells that went back."""
-    answered: tuple[str, ...] = ()
-    """Gates that somebody answers for, so that they pass whatever they see."""
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Approval:
-    actor: str
-    plan: str
-    """The hash of the plan that was approved: of another plan this says nothing."""
-    at: datetime
-    evidence: EvidenceSeen | None = None
-    """What was seen when it was given: it does not count once that has turned worse."""
-
-
-@dataclass(frozen=True)
-class Emergency:
-    """The emergency lane, as somebody opened it."""
-
-    actor: str
-    reason: str
-    since: datetime
-    until: datetime
-    closed: str = ""
-    """Why it is closed; empty while it is open."""
-
-
-@dataclass(frozen=True)
-class PatchCredit:
-    """What a release has baked that this one is a patch of."""
-
-    release: str
-    rollout: str
-    """Which brought it; empty when none did."""
-    rings: dict[int, timedelta] = field(default_factory=dict)
-    """What its bake had been credited, by ring."""
-    refused: str = ""
-    """Why nothing of it counts; empty when it may."""
-
-
 @dataclass
 class RingProgress:
     """Where a ring is. Its batches are made one at a time, of whoever is there then."""
@@ -202,24 +148,6 @@ class RingProgress:
     """The cell that came after the last batch: those go one at a time."""
     late_bake: Bake | None = None
     """Of that cell, as long as a batch's."""
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A cell that a person keeps out of this rollout until then."""
-
-    actor: str
-    reason: str
-    until: datetime | None
-
-
-@dataclass(frozen=True)
-class GateOverride:
-    """A gate that a person answers for until then: it passes."""
-
-    actor: str
-    reason: str
-    until: datetime
 
 
 @dataclass(frozen=True)

@@ -356,9 +356,9 @@ class RolloutWorkflow:
         await self._publish(_KEEP_TRYING)
 
     async def _publish(self, retry: RetryPolicy = _ASK_AGAIN) -> None:
-        view = self._view()
-        if view.revision == self._published_revision:
+        if self._state.revision == self._published_revision:
             return
+        view = self._view()
         with contextlib.suppress(ActivityError):
             await workflow.execute_activity_method(
                 RolloutActivities.publish_rollout,

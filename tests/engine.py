@@ -39,6 +39,12 @@ from controlplane.worker import build_workers
 from provisioning.activities import ProvisioningActivities
 from provisioning.certificates.x509 import new_ca
 from provisioning.client import NamespaceClient
+from provisioning.evacuation.activities import EvacuationActivities
+from provisioning.evacuation.memory import (
+    MemoryEvacuations,
+    PublishedCells,
+    PublishedNamespaces,
+)
 from provisioning.memory import (
     MemoryAccountKeys,
     MemoryCertificates,
@@ -170,14 +176,15 @@ def all_activities(
     parts: MemoryCells,
     provisioning: ProvisioningActivities,
     replicas: ReplicaActivities | None = None,
+    world: MemoryWorld | None = None,
 ) -> Activities:
     """Return what a worker does in a fleet that exists in memory."""
-    runtime = MemoryRuntime()
+    runtime, leases = MemoryRuntime(), MemoryLedgerProjection()
     nowhere = MemoryWorld()
     return Activities(
         cells=CellActivities(parts, parts),
         visits=VisitActivities(runtime, MemoryExaminer(runtime), CellClient(client)),
-        ledger=LedgerActivities(MemoryLedgerProjection()),
+        ledger=LedgerActivities(leases),
         rollouts=RolloutActivities(
             inventory=MemoryInventory(lambda: Fleet(datetime.now(UTC), cells=())),
             evidence=MemoryEvidence(),
@@ -187,6 +194,15 @@ def all_activities(
         ),
         provisioning=provisioning,
         replicas=replicas or memory_replicas(nowhere, MemoryReplication(nowhere)),
+        evacuations=EvacuationActivities(
+            namespaces=PublishedNamespaces(nowhere.views if world is None else world.views),
+            changes=NamespaceClient(client),
+            fleet=PublishedCells(parts.views),
+            cells=CellClient(client),
+            disturbances=leases,
+            ledger=LedgerClient(client),
+            projection=MemoryEvacuations(),
+        ),
     )
 
 
@@ -237,6 +253,7 @@ async def working(
             parts,
             activities or memory_activities(world),
             memory_replicas(world, replication),
+            world,
         ),
         sorted({REGION, *(cell.spec.region for cell in world.known_cells)}),
         workflow_runner=SANDBOX,

@@ -20,14 +20,10 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import cycle
+from itertools import combinations, cycle
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.operatorservice.v1 import (
-    AddOrUpdateRemoteClusterRequest,
-    ListClustersRequest,
-)
 from temporalio.api.replication.v1 import ClusterReplicationConfig
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
@@ -36,6 +32,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from cells.replication.operator_service import OperatorServiceLinks
 from cells.types import CellAddresses, CellView
 from controlplane.errors import not_found
 from controlplane.local.cells import CELLS, CellLayout, LocalCell
@@ -121,12 +118,13 @@ class Pair:
         return Supervisor(self.home)
 
     async def join(self) -> None:
-        """Make each pull from each other one, by its bridge."""
-        for cell in self.cells:
-            client = await cell.client()
-            for peer in self.cells:
-                if peer is not cell:
-                    await _joined(client, peer.layout.addresses.replication[cell.id], peer.id)
+        """Make each pull from each other one, and return once they hear each other.
+
+        What happens before that is not replicated.
+        """
+        links = OperatorServiceLinks(self.directory)
+        pairs = combinations([cell.id for cell in self.cells], 2)
+        await asyncio.gather(*(links.join(*pair) for pair in pairs))
 
     async def register(
         self, namespace: str, active: PairedCell, *replicas: PairedCell, uid: str = ""
@@ -261,15 +259,3 @@ async def _start(layout: CellLayout, supervisor: Supervisor) -> None:
     )
     for program in (cell.temporal, cell.bridge):
         await start_until(partial(layout.answers, program), program, supervisor)
-
-
-async def _joined(client: Client, address: str, name: str) -> None:
-    """Let the client's server pull from where its peer answers, and see that it took the name."""
-    operator = client.operator_service
-    await operator.add_or_update_remote_cluster(
-        AddOrUpdateRemoteClusterRequest(
-            frontend_address=address, enable_remote_cluster_connection=True, enable_replication=True
-        )
-    )
-    known = await operator.list_clusters(ListClustersRequest())
-    assert name in {cluster.cluster_name for cluster in known.clusters}, known

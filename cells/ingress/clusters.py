@@ -82,16 +82,13 @@ def peer_cluster(cell: str, ingress: str, folder: Path) -> Json:
 
 def peer_secrets(certificate: Path, authorities: Path) -> dict[str, Json]:
     """Return, by file name, what tells Envoy which certificate (with its key, PEM) peers are shown,
-    and which authorities vouch for theirs. It follows both files when they are replaced."""
+    and which authorities vouch for theirs. It follows both files when they are replaced, also by
+    swapping a folder that they are links into."""
     shown: Json = {
         "certificate_chain": {"filename": str(certificate)},
         "private_key": {"filename": str(certificate)},
-        "watched_directory": {"path": str(certificate.parent)},
     }
-    trusted: Json = {
-        "trusted_ca": {"filename": str(authorities)},
-        "watched_directory": {"path": str(authorities.parent)},
-    }
+    trusted: Json = {"trusted_ca": {"filename": str(authorities)}}
     return {
         _CERTIFICATE_FILE: _secret("peer_certificate", tls_certificate=shown),
         _AUTHORITIES_FILE: _secret("peer_authorities", validation_context=trusted),

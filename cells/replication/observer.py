@@ -9,7 +9,7 @@ from cells.replication.ports import CellLinks, LinkProjection
 from cells.replication.types import Link, LinkHealth
 from cells.types import CellSpec, ObservedCell
 
-_LOOK_SECONDS = 15.0
+_LOOK_SECONDS = 18.0
 """Whoever asks for the cell has to get an answer in time (`cells.workflow.OBSERVE_TIMEOUT`)."""
 
 _logger = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class LinkObserver:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await self.projection.publish_links(cell, await self.look(cell))
         except Exception as error:  # noqa: BLE001 - the cell is looked at all the same
-            _logger.warning("the links of cell %s were not seen: %s", cell, str(error) or "too late")
+            reason = str(error) or "it took too long"
+            _logger.warning("the links of cell %s were not seen: %s", cell, reason)
 
     async def _look(self, link: Link) -> LinkHealth:
         if not link.is_current:

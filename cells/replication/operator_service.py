@@ -28,7 +28,8 @@ ARRIVES_WITHIN = timedelta(seconds=10)
 """How long a beat may take before it counts as late."""
 
 _LOOK_EVERY_SECONDS = 0.25
-_CALL = timedelta(seconds=10)
+_CALL = timedelta(seconds=3)
+_JOINING_CALL = timedelta(seconds=10)
 """A service that is to join a peer asks the peer first."""
 _HOPELESS = {
     RPCStatusCode.INVALID_ARGUMENT,
@@ -40,7 +41,11 @@ _HOPELESS = {
 
 
 class OperatorServiceLinks:
-    """Meets `cells.replication.ports.CellLinks`."""
+    """Meets `cells.replication.ports.CellLinks`.
+
+    Dead letters, and streams of single shards that are stuck, are not seen from here: a service
+    tells of them by its metrics alone.
+    """
 
     def __init__(
         self,
@@ -135,7 +140,7 @@ class OperatorServiceLinks:
                     enable_remote_cluster_connection=True,
                     enable_replication=True,
                 ),
-                timeout=_CALL,
+                timeout=_JOINING_CALL,
             )
         if _find(await self._known_by(puller), source) is None:
             raise rejected(

@@ -30,7 +30,7 @@ class LinkHealth:
     """How long the peer's latest beat took to arrive, at least; None when nothing is known, which
     is not health."""
     problems: tuple[str, ...] = ()
-    """In words: stuck streams, dead letters, a beat that did not arrive."""
+    """In words: a beat that did not arrive, a cell that does not answer or has moved."""
 
     @property
     def is_healthy(self) -> bool:

@@ -91,7 +91,7 @@ class EvacuationRoutes:
         found = await self.evacuations.get(evacuation)
         if found is None:
             raise not_found(
-                f"evacuation {evacuation!r} not found: `controlplane cell evacuations` shows them "
+                f"evacuation {evacuation!r} not found: `controlplane evacuation list` shows them "
                 "all"
             )
         return found

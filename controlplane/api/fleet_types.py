@@ -46,6 +46,7 @@ class NamespaceDetails:
     id: str
     uid: str
     region: str
+    """Where it is active."""
     cell: str | None
     life: NamespaceLife
     endpoint: str | None
@@ -149,7 +150,7 @@ def namespace_details(view: NamespaceView, endpoint: str | None) -> NamespaceDet
     return NamespaceDetails(
         id=view.id,
         uid=view.uid,
-        region=view.spec.region,
+        region=view.active_region,
         cell=view.cell,
         life=view.life,
         endpoint=endpoint,

@@ -131,8 +131,8 @@ def _unasked(view: NamespaceView, availability: AvailabilityView | None) -> Iter
     elif availability is None:
         yield "Nothing watches over its cells: it fails over only when it is asked to."
     elif availability.paused is not None:
-        paused = availability.paused
-        yield f"{paused.by} has paused failovers that nobody asks for{_because(paused.reason)}."
+        why = _because(availability.paused.reason)
+        yield f"Failovers that nobody asks for are paused by the fleet's operators{why}."
     elif availability.blind:
         yield f"Nothing can be decided about failovers now: {availability.blind}."
     if availability is None:

@@ -18,11 +18,12 @@ from controlplane.store.audit_entries import canonical
 from controlplane.store.queries import ReadModel
 from controlplane.store.releases import Releases
 from controlplane.store.rollouts import Rollouts
+from rollout.bake import PatchCredit
 from rollout.plan import problems
 from rollout.planning.patches import patch_credit
 from rollout.policy import RolloutPolicy, check_policy
 from rollout.ports import Inventory, RolloutProjection
-from rollout.types import Fleet, PatchCredit, RolloutView, StartRollout
+from rollout.types import Fleet, RolloutView, StartRollout
 
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?")
 _MOST_OF_A_RELEASE = 1000

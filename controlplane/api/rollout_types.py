@@ -9,21 +9,11 @@ from pydantic import AwareDatetime, Field
 from cells.release import ConfigValue, Release, SchemaStep
 from controlplane.api.policy_types import PolicyOverrides, Ring
 from controlplane.api.strict_body import Name, Reason, StrictBody
-from rollout.bake import Bake
+from rollout.bake import Bake, PatchCredit
+from rollout.people import Approval, Hold
 from rollout.policy import Lane, RollbackScope
 from rollout.simulation.types import Assumptions
-from rollout.types import (
-    Approval,
-    CellProgress,
-    CellStatus,
-    ControlKind,
-    Event,
-    Hold,
-    Outcome,
-    PatchCredit,
-    Phase,
-    Wait,
-)
+from rollout.types import CellProgress, CellStatus, ControlKind, Event, Outcome, Phase, Wait
 
 _ASSUMED = Assumptions()
 

@@ -96,6 +96,8 @@ class ControlPlaneLayout:
                     "CONTROLPLANE_API_GRPC_LISTEN": self.record.address("api"),
                     "CONTROLPLANE_API_TLS_LISTEN": self.record.address("api-tls"),
                     "CONTROLPLANE_API_HTTP_LISTEN": self.record.address("api-http"),
+                    # One tries things out here.
+                    "CONTROLPLANE_REPLICA_COOLDOWN": "0",
                 },
                 version=ours,
             ),

@@ -66,7 +66,8 @@ ENGINE_CONFIGURATION: Mapping[str, ConfigValue] = {
 CELL_CONFIGURATION: Mapping[str, ConfigValue] = {
     **_LIMITS,
     "system.enableCrossNamespaceCommands": False,
-    "system.clusterMetadataRefreshInterval": "3s",
+    # How soon a server acts on being joined with another: once a minute by default.
+    "system.clusterMetadataRefreshInterval": "1s",
     # By default a restart forgets up to five minutes of how far a peer has read, and the peer
     # then silently misses what was written in between.
     "history.shardUpdateMinInterval": "1s",

@@ -182,6 +182,9 @@ def returning(
 def _why_not_back(namespace: NamespaceFacts, cell: str) -> str:
     if namespace.last_cause is not FailoverCause.AUTOMATIC:
         return f"it was failed over since ({namespace.last_cause}): whoever did that decides"
+    if namespace.kept_by:
+        # Failing over to where it is already is how people say that it is to stay there.
+        return f"it was failed over since (operation {namespace.kept_by}): whoever did that decides"
     if cell not in {replica.cell for replica in namespace.passive}:
         return f"it has no replica in {cell} any more"
     return ""

@@ -42,6 +42,20 @@ class AvailabilityClient:
 
     temporal: Client
 
+    async def begin(self) -> None:
+        """Begin the watch unless it is under way; whoever runs the fleet does so when it comes up.
+
+        Nobody has to be there yet who carries it out.
+        """
+        await self.temporal.start_workflow(
+            AvailabilityWorkflow.run,
+            AvailabilityState(),
+            id=AVAILABILITY_ID,
+            task_queue=fleet_queue(),
+            task_timeout=TASK_TIMEOUT,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+
     async def describe(self) -> AvailabilityView:
         """Return what is decided now, and why. To look at often, read the projection."""
         return await self._asked(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cells.types import NOTHING, SYNTHETIC_RING, CellCondition, CellView
+from cells.types import DRIFTED, NOTHING, SYNTHETIC_RING, CellCondition, CellView
 from controlplane.resource import ConditionStatus
 from provisioning.automatic.sight import (
     AskedOperation,
@@ -11,10 +11,13 @@ from provisioning.automatic.sight import (
     ReplicaFacts,
 )
 from provisioning.types import (
+    Failover,
     FailoverCause,
     NamespaceCondition,
     NamespaceLife,
     NamespaceView,
+    OperationKind,
+    OperationState,
 )
 
 OURS = (f"{FailoverCause.AUTOMATIC}-", f"{FailoverCause.FAILBACK}-")
@@ -29,7 +32,7 @@ def cell_facts(view: CellView, lease: str, peers: Sequence[str]) -> CellFacts:
         id=view.id,
         region=view.spec.region,
         is_synthetic=view.spec.ring == SYNTHETIC_RING,
-        ready=ConditionStatus.UNKNOWN if ready is None else ready.status,
+        ready=_readiness(view),
         ready_message=message,
         said_at=view.said_at,
         peers=tuple(sorted(peers)),
@@ -67,6 +70,7 @@ def namespace_facts(view: NamespaceView) -> NamespaceFacts | None:
         last_source="" if last is None else last.source,
         last_target="" if last is None else last.target,
         driven_from=driven[-1].source if driven else "",
+        kept_by=_kept_by(view, driven[-1]) if driven else "",
         asked=tuple(
             AskedOperation(each.id, each.state, each.failure_reason)
             for each in view.operations
@@ -84,6 +88,14 @@ def peers_of(namespaces: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
     return peers
 
 
+def _readiness(view: CellView) -> ConditionStatus:
+    ready = view.conditions.get(CellCondition.READY)
+    if ready is None:
+        return ConditionStatus.UNKNOWN
+    # Of one that drifted all parts answer: it is not what was brought there, and it serves.
+    return ConditionStatus.TRUE if ready.reason == DRIFTED else ready.status
+
+
 def _by_preference(view: NamespaceView) -> tuple[ReplicaFacts, ...]:
     regions = {region: place for place, region in reversed(list(enumerate(view.spec.regions)))}
     ordered = sorted(
@@ -91,6 +103,19 @@ def _by_preference(view: NamespaceView) -> tuple[ReplicaFacts, ...]:
         key=lambda each: (regions.get(each[1].region, len(regions)), each[0]),
     )
     return tuple(ReplicaFacts(cell, replica.region) for cell, replica in ordered)
+
+
+def _kept_by(view: NamespaceView, driven: Failover) -> str:
+    """Return the latest failover that somebody asked for after it had been driven away."""
+    since = [
+        operation.id
+        for operation in view.operations
+        if operation.kind is OperationKind.FAIL_OVER
+        and operation.state is OperationState.FULFILLED
+        and operation.started_at > driven.at
+        and not operation.id.startswith(OURS)
+    ]
+    return since[-1] if since else ""
 
 
 def _why_left_alone(view: NamespaceView) -> str:

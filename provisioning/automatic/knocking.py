@@ -16,6 +16,8 @@ from provisioning.automatic.sight import ProbeReport, Trouble
 
 PATIENCE_SECONDS = (2.0, 3.0)
 """How long each try may take: one that is lost on the way says little."""
+PAUSE_SECONDS = 0.5
+"""Between them: what starts again refuses for a moment."""
 AT_ONCE = 100
 """Cells that are knocked at together."""
 
@@ -90,6 +92,8 @@ async def _problem(part: str, ask: Callable[[float], Awaitable[None]]) -> str:
     """Return why the part does not answer, having asked it as often as there is patience for."""
     problem = ""
     for seconds in PATIENCE_SECONDS:
+        if problem:
+            await asyncio.sleep(PAUSE_SECONDS)
         try:
             async with asyncio.timeout(seconds):
                 await ask(seconds)

@@ -29,6 +29,8 @@ from provisioning.types import FailoverCause, OperationState
 
 EVENTS_KEPT = 200
 """More than one round ever makes, so that each is published at least once."""
+NAMED = 10
+"""Namespaces that an event names one by one."""
 _TOLD = {
     Verdict.LOST: "cell lost",
     Verdict.HELD: "cell held",
@@ -141,6 +143,7 @@ def forget_returned(
             and cell not in waiting
         ):
             record.to_return = False
+            _tell_who_stays(state, planned, cell, sight.now)
 
 
 def pause(state: AvailabilityState, request: PauseAvailability, now: datetime) -> None:
@@ -228,6 +231,18 @@ def _tell_verdict(
         what = "cell well"
     if what:
         note(state, what, message, now, cell=cell)
+
+
+def _tell_who_stays(state: AvailabilityState, planned: Plan, cell: str, now: datetime) -> None:
+    stay = [
+        f"{each.namespace}: {each.reason}"
+        for each in planned.decisions
+        if each.cell == cell and each.cause is FailoverCause.FAILBACK
+    ]
+    if stay:
+        others = len(stay) - NAMED
+        message = "; ".join(stay[:NAMED]) + (f"; and {others} others" if others > 0 else "")
+        note(state, "do not return", message, now, cell=cell)
 
 
 def _still_matters(asked: Asked, record: CellRecord) -> bool:

@@ -124,4 +124,6 @@ class NamespaceFacts:
     """Of its latest failover."""
     driven_from: str = ""
     """The cell that its latest automatic failover left."""
+    kept_by: str = ""
+    """The operation by which somebody has failed it over since, be it to where it was already."""
     asked: tuple[AskedOperation, ...] = ()

@@ -1,6 +1,7 @@
 """How everyone else reaches the evacuation of a cell."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from temporalio.client import (
     Client,
@@ -18,11 +19,12 @@ from controlplane.errors import already_exists, failed_precondition, invalid_arg
 from controlplane.ids import evacuation_workflow_id
 from controlplane.queues import fleet_queue
 from controlplane.updates import delivered, forget_failed_start
-from provisioning.evacuation.plan import new_state
-from provisioning.evacuation.policy import check_policy
+from provisioning.evacuation.plan import check_start, new_state
 from provisioning.evacuation.types import Control, EvacuationView, StartEvacuation
 from provisioning.evacuation.workflow import EvacuationWorkflow
 
+TASK_TIMEOUT = timedelta(seconds=5)
+"""How soon the task of a worker that died goes to another."""
 _ID = "evacuation"
 """What a run's memo calls the id of its evacuation: a cell has many, one after another."""
 
@@ -40,13 +42,9 @@ class EvacuationClient:
         another evacuation of the cell is under way, or when this one has ended.
         """
         try:
-            check_policy(request.kind, request.policy)
+            check_start(request)
         except ValueError as error:
             raise invalid_argument(str(error)) from None
-        if not request.actor or not request.reason:
-            raise invalid_argument(
-                f"evacuation {request.id} needs an actor and a reason: say who asks for it, and why"
-            )
         await self._check_not_ended(request)
         try:
             return await delivered(lambda: self._start(request))
@@ -106,6 +104,7 @@ class EvacuationClient:
             new_state(request),
             id=evacuation_workflow_id(request.cell),
             task_queue=fleet_queue(),
+            task_timeout=TASK_TIMEOUT,
             memo={_ID: request.id},
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )

@@ -123,18 +123,16 @@ def _refuse_namespace(state: EvacuationState, control: Control) -> str | None:
         return f"{control.kind.value} is for while namespaces move away; it is {state.phase.value}"
     if any(True for _ in _meant(state, control)):
         return None
-    which = control.namespace or "no namespace"
+    name = control.namespace
+    status = state.namespaces[name].status.value if name else ""
     match control.kind:
         case ControlKind.RETRY:
-            return (
-                f"{which} was left where it is"
-                if not control.namespace
-                else (f"{which} is {state.namespaces[which].status.value}, not left")
-            )
+            return f"{name} is {status}, not left" if name else "nothing was left where it is"
         case ControlKind.SKIP:
-            return f"{which} is {state.namespaces[which].status.value}: only what waits is skipped"
+            return f"{name} is {status}: only what waits is skipped"
         case _:
-            return f"{which} waits for a confirmation"
+            waits = f"{name} does not wait" if name else "nothing waits"
+            return f"{waits} for a confirmation"
 
 
 def _meant(state: EvacuationState, control: Control) -> Iterator[str]:

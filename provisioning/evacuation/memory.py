@@ -1,6 +1,6 @@
 """An evacuation's world in memory: namespaces that move when they are told to, and their cells."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -219,6 +219,29 @@ def _swapped(
         passive={**passive, source: has_replica(source, world.regions[source], now)},
         failovers=(*view.failovers, failover),
     )
+
+
+@dataclass(frozen=True)
+class PublishedNamespaces:
+    """Meets `provisioning.evacuation.ports.Namespaces` where entities publish to memory."""
+
+    views: Mapping[str, NamespaceView]
+
+    async def in_cell(self, cell: str) -> Sequence[NamespaceView]:
+        return [view for view in self.views.values() if cell in view.cells]
+
+    async def named(self, namespaces: Sequence[str]) -> Sequence[NamespaceView]:
+        return [self.views[name] for name in namespaces if name in self.views]
+
+
+@dataclass(frozen=True)
+class PublishedCells:
+    """Meets `provisioning.evacuation.ports.Cells` where entities publish to memory."""
+
+    views: Mapping[str, CellView]
+
+    async def cells(self) -> Sequence[CellView]:
+        return list(self.views.values())
 
 
 @dataclass

@@ -184,6 +184,17 @@ class Progress:
     refused: bool = False
     """Whether that is because it did not agree, which is no failure."""
 
+    @property
+    def last_done(self) -> Move | None:
+        """The latest of its moves that went well."""
+        done = (move for move in reversed(self.moves) if move.outcome is MoveOutcome.DONE)
+        return next(done, None)
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether it is away by what was done here, not by itself."""
+        return self.status is Status.MOVED and self.last_done is not None
+
 
 @dataclass(frozen=True)
 class Event:
@@ -315,7 +326,10 @@ class EvacuationState:
     revision: int = 0
     moved_at: datetime | None = None
     """When something last went forward."""
+    waits: list[Wait] = field(default_factory=list)
+    """Those of the latest plan."""
     blocked: str = ""
+    """What the latest plan said people have to see to."""
 
 
 @dataclass(frozen=True)

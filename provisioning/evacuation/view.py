@@ -12,14 +12,13 @@ from provisioning.evacuation.types import (
     MoveOutcome,
     Outcome,
     Phase,
-    Plan,
     Report,
     Status,
     WaitCode,
 )
 
 
-def view(state: EvacuationState, plan: Plan, now: datetime) -> EvacuationView:
+def view(state: EvacuationState, now: datetime) -> EvacuationView:
     """Return the evacuation with what it waits for, what came of it, and when it may end."""
     counts = Counter(each.status for each in state.namespaces.values())
     return EvacuationView(
@@ -42,9 +41,9 @@ def view(state: EvacuationState, plan: Plan, now: datetime) -> EvacuationView:
         soak_until=state.soak_until,
         namespaces=dict(sorted(state.namespaces.items())),
         counts={status: counts[status] for status in Status if counts[status]},
-        waits=plan.waits,
-        blocked=plan.blocked,
-        waits_for=_waits_for(state, plan),
+        waits=tuple(state.waits),
+        blocked=state.blocked,
+        waits_for=_waits_for(state),
         eta_p50=estimate(state, 0.5, now),
         eta_p90=estimate(state, 0.9, now),
         report=report(state),
@@ -87,10 +86,10 @@ def _verdict(state: EvacuationState, moved: int, failed: int) -> str:
     return f"{state.outcome.value if state.outcome else 'ended'}: {moved} were moved{kept}"
 
 
-def _waits_for(state: EvacuationState, plan: Plan) -> str:
+def _waits_for(state: EvacuationState) -> str:
     if state.paused_by:
         return f"to be resumed or aborted: paused by {state.paused_by}"
-    asked = [wait.namespace for wait in plan.waits if wait.code is WaitCode.CONFIRMATION]
+    asked = [wait.namespace for wait in state.waits if wait.code is WaitCode.CONFIRMATION]
     if asked:
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         return f"confirm that {asked[0]}{more} may give up {state.cell}: there is no way back"

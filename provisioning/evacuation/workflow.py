@@ -1,38 +1,33 @@
 """The life of one evacuation: a durable loop around a pure planner."""
 
-import asyncio
 import contextlib
-from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 from temporalio.workflow import ContinueAsNewVersioningBehavior
 
 from cells.ledger.types import GiveBack
 from controlplane.errors import already_exists, failed_precondition
-from provisioning.evacuation import controls, leases, outcomes, steps
+from provisioning.evacuation import controls, leases, moves, outcomes, steps
 from provisioning.evacuation import plan as planner
 from provisioning.evacuation.activities import (
     CordonFor,
     LeaseAsked,
     Looking,
-    MoveAsked,
-    WishTold,
 )
+from provisioning.evacuation.carrying import Carrier, reason_of
 from provisioning.evacuation.facts import Survey
-from provisioning.evacuation.following import Followed
 from provisioning.evacuation.journal import note
 from provisioning.evacuation.leases import Hindrance
 from provisioning.evacuation.policy import EvacuationKind
 from provisioning.evacuation.seen import take_in, unfinished
+from provisioning.evacuation.turns import LOOK_AGAIN, LOOK_SOON
 from provisioning.evacuation.types import (
     Control,
     EvacuationState,
     EvacuationView,
-    Move,
     Phase,
     Plan,
     StartEvacuation,
@@ -40,7 +35,6 @@ from provisioning.evacuation.types import (
 )
 from provisioning.evacuation.view import view
 from provisioning.failures import message_of
-from provisioning.types import FailoverCause
 
 FRESH = timedelta(seconds=15)
 """Nothing begins on an older look at the fleet than this."""
@@ -54,10 +48,7 @@ PUBLISH_EVERY = timedelta(seconds=1)
 class EvacuationWorkflow:
     """Empties one cell.
 
-    Handlers only record; `run` looks at the fleet, plans, and has namespaces moved. Each move has a
-    task of its own that begins it and follows it to its end: what one namespace does not answer
-    holds back no other. A move that was written down is begun again by the same operation, and so
-    never twice.
+    Handlers only record; `run` looks at the fleet, plans, and has namespaces moved (`carrying`).
     """
 
     @workflow.init
@@ -67,9 +58,7 @@ class EvacuationWorkflow:
         self._plan = Plan()
         self._news = 0
         """Rises with everything that is told from outside."""
-        self._putting_down = False
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        """What moves, and what is told, by the namespace."""
+        self._carrier = Carrier(state, self._heard)
         self._published_revision = 0
         self._published_phase = Phase.BEGINNING
         self._published_at = workflow.now()
@@ -79,7 +68,7 @@ class EvacuationWorkflow:
     async def run(self, _: EvacuationState) -> None:
         while not self._has_ended:
             if self._should_roll_over():
-                await self._put_down()
+                await self._carrier.put_down()
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(
                     self._state,
@@ -132,25 +121,25 @@ class EvacuationWorkflow:
         """Look, plan, and do what the plan says."""
         state = self._state
         if self._survey is None and await self._look() is None:
-            self._carry_on()
+            self._carrier.carry_on(())
             return
         await self._take_cordon()
         await self._take_lease()
         plan = self._planned()
         if self._is_out_of_date(plan):
             if await self._look() is None:
-                self._carry_on()
+                self._carrier.carry_on(())
                 return
             await self._take_lease()
             plan = self._planned()
         self._plan = plan
         outcomes.apply(state, plan, workflow.now())
         for start in plan.starts:
-            outcomes.began(state, start, workflow.now())
+            moves.began(state, start, workflow.now())
         if self._has_ended:
             self._touch()
             return
-        self._carry_on()
+        self._carrier.carry_on(plan.tell)
         self._notice()
 
     def _planned(self) -> Plan:
@@ -218,86 +207,9 @@ class EvacuationWorkflow:
         if after != before:
             self._touch()
 
-    def _carry_on(self) -> None:
-        """See to it that each move under way has its task, and that what was decided is told."""
-        for name, progress in sorted(self._state.namespaces.items()):
-            move = progress.move
-            if move is None:
-                continue
-            self._do(name, self._carry(name, move.operation))
-            if name in self._plan.tell and move.change:
-                self._do(f"{name} {move.wish}", self._tell(name))
-
-    def _do(self, key: str, what: Coroutine[Any, Any, None]) -> None:
-        running = self._tasks.get(key)
-        if running is not None and not running.done():
-            what.close()
-            return
-        if running is not None and running.exception() is not None:
-            running.result()  # A bug: it stops the workflow until a fix ships.
-        self._tasks[key] = asyncio.create_task(what)
-
-    async def _carry(self, name: str, operation: str) -> None:
-        """Begin a move unless the namespace has agreed to it before, and follow it to its end."""
-        state = self._state
-        try:
-            if not self._move(name, operation).revision:
-                await self._begin_move(name)
-            while self._is_under_way(name, operation) and not self._putting_down:
-                progress = state.namespaces[name]
-                move = self._move(name, operation)
-                facts = await steps.follow_move(Followed(name, progress.uid, move))
-                if outcomes.followed(state, facts, workflow.now()):
-                    self._heard()
-        except ActivityError as error:
-            if not is_cancelled_exception(error):
-                raise
-
-    async def _begin_move(self, name: str) -> None:
-        state, progress = self._state, self._state.namespaces[name]
-        assert progress.move is not None, "only what moves is begun"
-        asked = MoveAsked(name, progress.uid, progress.move, self._cause, self._reason)
-        taken = await steps.begin_move(asked)
-        if taken.refused:
-            outcomes.refused(state, name, taken.refused, workflow.now())
-            self._survey = None  # It knows more than was seen.
-        else:
-            outcomes.agreed(state, name, taken.revision, workflow.now())
-        self._heard()
-
-    async def _tell(self, name: str) -> None:
-        move = self._state.namespaces[name].move
-        assert move is not None, "only of what moves something is decided"
-        assert move.wish is not None, "only what was decided is told"
-        try:
-            await steps.tell_wish(WishTold(name, move, self._reason))
-        except ActivityError as error:
-            if not is_cancelled_exception(error):
-                raise
-        else:
-            outcomes.told(self._state, name, move.wish)
-            self._heard()
-
-    def _is_under_way(self, name: str, operation: str) -> bool:
-        move = self._state.namespaces[name].move
-        return move is not None and move.operation == operation
-
-    def _move(self, name: str, operation: str) -> Move:
-        move = self._state.namespaces[name].move
-        assert move is not None, f"{operation} is under way"
-        return move
-
-    async def _put_down(self) -> None:
-        """Leave every move to the next run, which takes it up where it is written down."""
-        self._putting_down = True
-        tasks = [task for task in self._tasks.values() if not task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def _leave(self) -> None:
         """Give back what others wait for; a cell that was emptied stays cordoned."""
-        await self._put_down()
+        await self._carrier.put_down()
         state = self._state
         if state.lease_asked:
             request = GiveBack(state.cell, workflow.info().workflow_id, state.lease)
@@ -337,10 +249,12 @@ class EvacuationWorkflow:
 
     async def _wait(self, heard: int) -> None:
         """Return when something was told, or it is time to look, to ask or to publish again."""
-        state, now = self._state, workflow.now()
-        times = [now + planner.LOOK_AGAIN]
-        if self._plan.wake_at is not None:
-            times.append(self._plan.wake_at)
+        state, plan, now = self._state, self._plan, workflow.now()
+        if plan.phase is not None or plan.marks or plan.stop:
+            return  # What was planned with is not so any more.
+        times = [now + LOOK_AGAIN]
+        if plan.wake_at is not None:
+            times.append(plan.wake_at)
         if self._survey is None or not state.lease:
             times.append(now + TRY_AGAIN_AFTER)
         elif state.lease_conflicts and state.lease_asked_at is not None:
@@ -358,9 +272,9 @@ class EvacuationWorkflow:
         assert self._survey is not None, "it was planned on"
         age = workflow.now() - self._survey.seen_at
         if any(wait.code is WaitCode.UNSEEN for wait in plan.waits):
-            return age >= planner.LOOK_SOON
+            return age >= LOOK_SOON
         acts = plan.starts or plan.marks or plan.phase is not None or plan.stop
-        return age >= (FRESH if acts else planner.LOOK_AGAIN)
+        return age >= (FRESH if acts else LOOK_AGAIN)
 
     def _notice(self) -> None:
         """Take note of what is worth publishing."""
@@ -377,20 +291,10 @@ class EvacuationWorkflow:
             self._touch()
 
     def _view(self) -> EvacuationView:
-        return view(self._state, self._plan, workflow.now())
+        return view(self._state, workflow.now())
 
     def _cordon(self) -> CordonFor:
-        return CordonFor(self._state.cell, self._state.id, self._reason)
-
-    @property
-    def _reason(self) -> str:
-        state = self._state
-        return f"{state.kind.value} of {state.cell} ({state.id}), {state.actor}: {state.reason}"
-
-    @property
-    def _cause(self) -> FailoverCause:
-        is_drill = self._state.kind is EvacuationKind.DRILL
-        return FailoverCause.DRILL if is_drill else FailoverCause.EVACUATION
+        return CordonFor(self._state.cell, self._state.id, reason_of(self._state))
 
     @property
     def _has_ended(self) -> bool:

@@ -52,7 +52,7 @@ async def begin(state: NamespaceState, journal: Journal, change: ReplicaChange) 
     begun = replace(
         change,
         id=f"{state.uid[:8]}-{state.changes}",
-        number=state.numbers if adds else 0,
+        number=state.numbers if adds else change.number,
         started_at=now,
         moved_at=now,
     )
@@ -87,6 +87,26 @@ async def instruct(state: NamespaceState, told: set[str]) -> None:
             told.add(f"{change.id} {signal}")
             with contextlib.suppress(ApplicationError):  # It has just ended.
                 await handle.signal(signal)
+
+
+async def ask(state: NamespaceState) -> None:
+    """Ask the workflow of the change under way how far it is; one that is gone is given up.
+
+    Whatever it has left behind is a replica that nobody wants, and is removed as such.
+    """
+    change = state.change
+    if change is None:
+        return
+    handle = workflow.get_external_workflow_handle(replica_change_workflow_id(state.id, change.id))
+    try:
+        await handle.signal("tell")
+    except ApplicationError:
+        if state.reports:  # It has ended properly, and said so.
+            return
+        plan.expect_leftovers(state, change, workflow.now())
+        gone = "its workflow is gone: somebody has terminated it"
+        outcome = ReplicaChangeOutcome.UNDONE
+        state.reports = [ReplicaChangeReport(change.id, gone, outcome)]
 
 
 def take_note(state: NamespaceState, journal: Journal) -> ReplicaChangeReport | None:

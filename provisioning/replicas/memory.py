@@ -115,6 +115,8 @@ class MemoryReplication:
     async def force(self, to: Incarnation) -> None:
         self._begin("force", to.cell)
         replicated = self._of(to)
+        if to.cell not in replicated.executions:
+            raise rejected(f"{to.namespace} has no replica in {to.cell}")
         if replicated.active != to.cell:
             self._activate(replicated, to.cell)
         self._end("force")
@@ -137,7 +139,7 @@ class MemoryReplication:
         self._begin("withdraw", active.cell, cell)
         replicated = self._of(active)
         if replicated.active == cell:
-            raise rejected(f"{active.namespace} is active in {cell}")
+            raise failed_precondition(f"{active.namespace} is active in {cell}")
         replicated.executions.pop(cell, None)
         self._end("withdraw")
 

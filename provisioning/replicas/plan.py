@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 
+from cells.placement import Placement
 from provisioning.plan import ROTATE_EVERY, Wanted, admission_basis
 from provisioning.replicas.types import Phase, ReplicaAt, ReplicaChangeRequest
 from provisioning.types import (
@@ -84,7 +86,8 @@ def next_change(state: NamespaceState) -> ReplicaChange | None:
         return _change(state, ReplicaChangeKind.ADD, region=missing[0])
     for cell, replica in sorted(state.passive.items()):
         if replica.region in extra:
-            return _change(state, ReplicaChangeKind.REMOVE, region=replica.region, source=cell)
+            removal = _change(state, ReplicaChangeKind.REMOVE, region=replica.region, source=cell)
+            return replace(removal, number=replica.number)
     return None
 
 
@@ -195,6 +198,17 @@ def note(state: NamespaceState, report: ReplicaChangeReport) -> None:
             cell: replica for cell, replica in state.passive.items() if cell != report.removed
         }
         state.asked_cells = [cell for cell in state.asked_cells if cell != report.removed]
+
+
+def expect_leftovers(state: NamespaceState, change: ReplicaChange, now: datetime) -> None:
+    """Count as a replica what a change may have left in a cell before its workflow was gone."""
+    cell = change.source if change.kind == ReplicaChangeKind.REMOVE else change.target
+    if change.kind == ReplicaChangeKind.FAILOVER or not cell or cell == active_cell(state):
+        return
+    if cell not in state.passive:
+        placement = Placement(change.region, cell, ())
+        left = PassiveReplica(change.region, placement, change.number, since=now)
+        state.passive = {**state.passive, cell: left}
 
 
 def forget_part(

@@ -18,7 +18,11 @@ from provisioning.replicas.services import OWN_STATE, CellService
 
 _CALL = timedelta(seconds=1)
 """A service waits with its answer while the namespace is in handover."""
-_SILENT = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
+_SILENT = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,  # So the SDK calls it when a call has taken too long.
+}
 
 
 async def acts_on(service: CellService, namespace: str) -> str | None:

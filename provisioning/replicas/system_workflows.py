@@ -26,7 +26,11 @@ Arguments = dict[str, object]
 _TASK_QUEUE = "default-worker-tq"
 _CANCELLED_WITHIN = 12.0  # Seconds: a handover takes itself back meanwhile.
 _LOOK_EVERY = 0.1  # Seconds.
-_AWAY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
+_AWAY = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,  # So the SDK calls it when a call has taken too long.
+}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cells.replication.ports import CellLinks
-from controlplane.errors import failed_precondition
 from provisioning.frontend import called, translated
 from provisioning.ports import CellDirectory, Incarnation
-from provisioning.replicas import comparing, copying, extending, handover, records, withdrawing
+from provisioning.replicas import (
+    comparing,
+    copying,
+    extending,
+    forcing,
+    handover,
+    records,
+    withdrawing,
+)
 from provisioning.replicas.executions import Executions
 from provisioning.replicas.probing import acts_on
 from provisioning.replicas.services import CellServices
@@ -18,7 +25,6 @@ from provisioning.replicas.types import (
     Comparison,
     CopyProgress,
     ReplicationFacts,
-    ReplicationState,
 )
 
 _ASKED_IN_A_ROW = 5
@@ -86,17 +92,7 @@ class TemporalReplication:
 
     async def force(self, to: Incarnation) -> None:
         with translated(to, "become the active one of"):
-            service = await self._services.of(to.cell)
-            record = await records.require(service, to)
-            if to.cell not in record.cells:
-                raise failed_precondition(
-                    f"{called(to)} is no replica any more: the namespace is in "
-                    f"{', '.join(record.cells)}. Fail over to one of these"
-                )
-            if record.active != to.cell:
-                await records.set_active(service, record, to.cell)
-            elif record.state is ReplicationState.HANDOVER:
-                await handover.settle(service, to)
+            await forcing.force(self._services, to)
 
     async def settle(self, at: Incarnation) -> None:
         with translated(at, "end the handover of"):

@@ -92,6 +92,10 @@ class ReplicaChangeWorkflow:
                 self._under_way.cancel()
 
     @workflow.signal
+    def tell(self) -> None:
+        """Somebody wants to know whether this goes on: that they could ask is the answer."""
+
+    @workflow.signal
     def confirm(self) -> None:
         """Let a migration go beyond its point of no return."""
         self._confirmed = True

@@ -5,15 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from rollout.gates import Verdict
+from rollout.people import Approval, EvidenceSeen
 from rollout.policy import Lane, ring_policy
-from rollout.types import (
-    Approval,
-    CellFacts,
-    CellStatus,
-    EvidenceSeen,
-    Fleet,
-    RolloutState,
-)
+from rollout.types import CellFacts, CellStatus, Fleet, RolloutState
 
 _WORSE = (Verdict.NO_DATA, Verdict.CONFOUNDED, Verdict.FAIL)
 """Each than the one before, and all than a verdict that earns credit or may."""

@@ -39,13 +39,11 @@ def budgets(state: RolloutState) -> dict[int, Budget]:
     """Return the budget of each ring that has cells, by ring."""
     # Cells that left count: that a cell is taken away must not turn a loss within bounds into one
     # too many.
-    sizes: Counter[int] = Counter()
-    failures: Counter[int] = Counter()
-    under_way: Counter[int] = Counter()
-    for cell in state.cells.values():
-        sizes[cell.ring] += 1
-        failures[cell.ring] += cell.status in LOST
-        under_way[cell.ring] += cell.status is CellStatus.VISITING
+    sizes = Counter([cell.ring for cell in state.cells.values()])
+    failures = Counter([cell.ring for cell in state.cells.values() if cell.status in LOST])
+    under_way = Counter(
+        [cell.ring for cell in state.cells.values() if cell.status is CellStatus.VISITING]
+    )
     return {
         ring: Budget(tolerance(state, ring, size), failures[ring], under_way[ring])
         for ring, size in sorted(sizes.items())

@@ -6,19 +6,17 @@ from typing import assert_never
 
 from rollout import bake as bakes
 from rollout.gates import Evidence, Reading, Verdict
+from rollout.people import Approval, GateOverride, Hold
 from rollout.planning import refusals
 from rollout.planning.approvals import evidence_seen
 from rollout.planning.budget import halt_reason
 from rollout.planning.progress import note
 from rollout.policy import RollbackScope
 from rollout.types import (
-    Approval,
     CellStatus,
     Control,
     ControlKind,
     Fleet,
-    GateOverride,
-    Hold,
     Outcome,
     Phase,
     RingProgress,

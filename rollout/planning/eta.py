@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from rollout.planning.budget import UNDER_WAY, tolerance
 from rollout.planning.pace import batch_bake, batch_size, ring_bake
+from rollout.planning.patches import head_start
 from rollout.types import CellStatus, Phase, Plan, RingProgress, RolloutState, WaitCode
 
 MOST_BATCHES = 1000
@@ -67,4 +68,5 @@ def _ring_takes(state: RolloutState, ring: int, cells: list[str], visit: timedel
         missing -= batch
         number += 1
         takes += batch_bake(state, ring) if missing > 0 else timedelta(0)
-    return takes + ring_bake(state, ring)
+    at_the_end = ring_bake(state, ring)
+    return takes + at_the_end - head_start(state, ring, at_the_end)

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import datetime
 
+from rollout.people import Emergency
 from rollout.planning.budget import LOST
 from rollout.planning.pace import batch_bake, ring_bake
 from rollout.planning.progress import note
 from rollout.policy import Lane
-from rollout.types import CellStatus, Emergency, RolloutState
+from rollout.types import CellStatus, RolloutState
 
 
 def declare(state: RolloutState, now: datetime) -> None:

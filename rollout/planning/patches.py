@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from cells.release import Release, Version
+from rollout.bake import PatchCredit
 from rollout.planning.pace import ring_bake
 from rollout.policy import ring_policy, share
-from rollout.types import PatchCredit, RolloutState, RolloutView
+from rollout.types import RolloutState, RolloutView
 
 
 def patch_credit(patch: Release, corrected: Release, brought: RolloutView | None) -> PatchCredit:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollout import bake as bakes
+from rollout.people import Approval
 from rollout.planning import rollback
 from rollout.planning.approvals import evidence_seen, plan_hash, worse
 from rollout.planning.patches import head_start
 from rollout.planning.survey import awaits_lease
 from rollout.policy import RollbackScope
 from rollout.types import (
-    Approval,
     CellProgress,
     CellStatus,
     Event,

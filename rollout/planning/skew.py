@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cells.release import Release, Version
-from rollout.types import CellFacts, Fleet, Hold, RolloutState
+from rollout.people import Hold
+from rollout.types import CellFacts, Fleet, RolloutState
 
 MOST_BEHIND = 1
 """Minor versions: servers further apart may lose what one replicates to the other, and a cell so

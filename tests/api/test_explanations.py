@@ -11,7 +11,8 @@ from controlplane.api.explanations import explain
 from controlplane.api.rollout_types import CellExplanation
 from rollout.bake import begin
 from rollout.calendar import Calendar, Freeze
-from rollout.types import CellStatus, Hold, Outcome, Phase, RingProgress, RolloutView
+from rollout.people import Hold
+from rollout.types import CellStatus, Outcome, Phase, RingProgress, RolloutView
 from tests.api.running import Tenant
 from tests.api.test_releases import created, named
 from tests.api.test_rollouts import ROLLOUTS, began

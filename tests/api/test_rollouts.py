@@ -13,10 +13,10 @@ from controlplane.api.rollout_types import DryRun, EventPage, PresentPlan, Rollo
 from controlplane.identity.types import Role
 from controlplane.store.audit import AuditLog
 from controlplane.store.rollout_projections import RolloutProjections
-from rollout.bake import Bake
+from rollout.bake import Bake, PatchCredit
 from rollout.policy import Lane, RollbackScope, default_policy
 from rollout.simulation.types import Assumptions, Forecast
-from rollout.types import Outcome, PatchCredit, Phase, RingProgress, RolloutView
+from rollout.types import Outcome, Phase, RingProgress, RolloutView
 from tests.api.colleagues import colleague
 from tests.api.running import RunningApi, Tenant
 from tests.api.test_releases import created, named

@@ -132,6 +132,12 @@ class MemoryWriter:
         state.life = NamespaceLife.UPDATE_FAILED
         return self._closed(state, OperationState.FAILED, reason)
 
+    def published(self, namespace: str) -> NamespaceView:
+        """Return the view that the entity publishes now."""
+        state = self._known(namespace)
+        Journal(state).touch()
+        return _view(state)
+
     async def _change(self, namespace: str, request: Change) -> NamespaceView:
         await self._hear(request.operation)
         state = self._known(namespace)

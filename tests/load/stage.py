@@ -57,7 +57,7 @@ class Stage:
         self.ca = ca
         for entrance in self.load.entrances:
             if entrance.identity_file:
-                _write_identity(entrance, ca)
+                write_identity(entrance, ca)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ async def stage_of(
             ]
             for one in entrances:
                 if one.identity_file:
-                    _write_identity(one, tenant.ca)
+                    write_identity(one, tenant.ca)
             plan = Plan(tuple(entrances), interval, reconnect_every)
             async with running_load(folder, plan) as load:
                 yield Stage(tenant, names, load, tenant.ca)
@@ -167,7 +167,7 @@ def entrance(
     )
 
 
-def _write_identity(entrance: Entrance, ca: CertificateAndKey) -> None:
+def write_identity(entrance: Entrance, ca: CertificateAndKey) -> None:
     identity = issue_client(ca, "worker", validity=timedelta(hours=1))
     _write(Path(entrance.identity_file), identity.certificate_pem + identity.key_pem)
 

@@ -89,6 +89,7 @@ async def test_a_passive_replica_is_proven_at_its_own_ingress_wherever_the_name_
 ) -> None:
     target, tenant, fingerprint = await cells.newcomer()
     passive = await cells.extend(target, tenant)
+    cells.active.unpublished.add(tenant.server_name)
 
     for _ in range(2):
         await cells.prove(passive, tenant, fingerprint)

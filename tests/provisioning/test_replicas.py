@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from controlplane.errors import rejected
+from controlplane.ids import replica_change_workflow_id
 from provisioning.memory import MemoryWorld
 from provisioning.types import (
     AbortReplicaChange,
@@ -17,6 +18,7 @@ from provisioning.types import (
     DeleteNamespace,
     FailOver,
     FailoverMode,
+    InspectNamespace,
     MigrateNamespace,
     NamespaceLife,
     NamespaceView,
@@ -363,3 +365,27 @@ async def test_a_reply_that_was_lost_changes_nothing_about_the_outcome(
     )
     assert (await settled(entities, "op4")).cells == (C_WEST,)
     assert timedelta(0) < view.failovers[-1].took < timedelta(minutes=5)
+
+
+async def test_a_change_whose_workflow_was_terminated_is_given_up_and_leaves_nothing(
+    entities: Entities,
+) -> None:
+    await entities.namespaces.create(NAME, CreateNamespace("op1", namespace_spec()))
+    await finished(entities, "op1")
+    await entities.namespaces.migrate(NAME, MigrateNamespace("op2", region=CENTRAL))
+    change = await waiting(entities)
+    await entities.temporal.get_workflow_handle(
+        replica_change_workflow_id(NAME, change.id)
+    ).terminate("by hand")
+    await entities.namespaces.inspect(NAME, InspectNamespace("op3"))
+    view = await settled(entities, "op2")
+
+    state, reason = outcome(view, "op2")
+    assert state == OperationState.FAILED
+    assert "somebody has terminated it" in reason
+    # It was active in the new cell by then, and stays so; the namespace can be moved on from there.
+    assert view.cells == (C_CENTRAL, C_EAST)
+    await entities.namespaces.fail_over(NAME, FailOver("op4", EAST))
+    assert (await settled(entities, "op4")).cells[0] == C_EAST
+    await eventually(lambda: _holds_nothing(entities, C_CENTRAL))
+    assert entities.world.views[NAME].cells == (C_EAST,)

@@ -112,8 +112,8 @@ def test_nothing_is_taken_by_a_namespace_that_is_coming_or_going(change: request
         (UpdateNamespace("op2", "0a1b2c3d-7", SHORTER), "FailedPrecondition", "0a1b2c3d-1"),
         (
             UpdateNamespace("op2", "", replace(SPEC, region="gcp-us-central1")),
-            "InvalidArgument",
-            "aws-us-east-1",
+            "FailedPrecondition",
+            "is active in aws-us-east-1, which cannot be removed",
         ),
         (
             UpdateNamespace("op2", "", replace(SPEC, search_attributes={})),

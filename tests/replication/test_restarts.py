@@ -8,6 +8,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from temporalio.api.namespace.v1 import UpdateNamespaceInfo
+from temporalio.api.operatorservice.v1 import ListClustersRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    UpdateNamespaceRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -102,8 +108,11 @@ async def load(cell: PairedCell, namespace: str) -> AsyncIterator[set[str]]:
             await loading
 
 
-@pytest.mark.parametrize("restarted", ["the puller", "the source", "both"])
-@pytest.mark.parametrize("how", ["stopped", "killed"])
+@pytest.mark.parametrize(
+    ("restarted", "how"),
+    [("the puller", "killed"), ("the source", "killed"), ("both", "stopped")],
+    ids=["puller killed", "source killed", "both stopped"],
+)
 async def test_nothing_that_was_begun_while_servers_restart_is_missing_in_the_peer(
     pair: Pair, restarted: str, how: str
 ) -> None:
@@ -131,6 +140,52 @@ async def test_a_bridge_that_dies_is_started_again_and_replication_goes_on(pair:
     await arrived(puller, namespace, begun)
 
 
+async def test_each_server_keeps_its_own_names_when_a_bridge_was_away(pair: Pair) -> None:
+    one, other = pair.cells
+    namespace = await namespace_of(pair, one, other)
+    expected = {one: ("active", {"active", other.id}), other: (one.id, {"active", one.id})}
+
+    async def names_in(cell: PairedCell) -> tuple[str, set[str]]:
+        client = await cell.client(namespace, ask_here=True)
+        found = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=namespace)
+        )
+        replication = found.replication_config
+        return replication.active_cluster_name, {c.cluster_name for c in replication.clusters}
+
+    async def known_to(cell: PairedCell) -> set[str]:
+        client = await cell.client()
+        found = await client.operator_service.list_clusters(ListClustersRequest())
+        return {cluster.cluster_name for cluster in found.clusters}
+
+    async def told_of(description: str) -> None:
+        async def told() -> bool:
+            client = await other.client(namespace, ask_here=True)
+            found = await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace)
+            )
+            return found.namespace_info.description == description
+
+        await eventually(told, within=ARRIVES_WITHIN)
+
+    async def describe_as(description: str) -> None:
+        client = await one.client(namespace)
+        await client.workflow_service.update_namespace(
+            UpdateNamespaceRequest(
+                namespace=namespace, update_info=UpdateNamespaceInfo(description=description)
+            )
+        )
+
+    await pair.cut(one, other)
+    await describe_as("changed while the bridges were away")
+    await pair.mend(one, other)
+    await told_of("changed while the bridges were away")
+
+    assert {cell: await names_in(cell) for cell in pair.cells} == expected
+    assert await known_to(one) == {"active", other.id}
+    assert await known_to(other) == {"active", one.id}
+
+
 @pytest.mark.parametrize(
     ("older", "newer"),
     [("1.30.2", "1.31.2"), ("1.31.2", "1.32.0")],
@@ -140,14 +195,16 @@ async def test_neighbouring_versions_replicate_and_stay_joined_when_one_is_upgra
     short_path: Path, older: str, newer: str
 ) -> None:
     async with running_pair(short_path / "home", older, newer) as pair:
-        for source, puller in (pair.cells, pair.cells[::-1]):
-            namespace = await namespace_of(pair, source, puller)
-            await begin(await source.client(namespace), "before")
-            await arrived(puller, namespace, {"before"})
+        upgraded, other = pair.cells
+        ways = [(upgraded, other), (other, upgraded)]
+        namespaces = await asyncio.gather(*(namespace_of(pair, *way) for way in ways))
 
-            if source is pair.cells[0]:
-                runtime = LocalRuntime(pair.home)
-                await runtime.deploy(source.id, source.layout.spec, Software(newer), 1)
+        async def replicates(workflow: str) -> None:
+            for (source, puller), namespace in zip(ways, namespaces, strict=True):
+                await begin(await source.client(namespace), workflow)
+                await arrived(puller, namespace, {workflow})
 
-            await begin(await source.client(namespace), "after")
-            await arrived(puller, namespace, {"before", "after"})
+        await replicates("before")
+        runtime = LocalRuntime(pair.home)
+        await runtime.deploy(upgraded.id, upgraded.layout.spec, Software(newer), 1)
+        await replicates("after")

@@ -7,17 +7,10 @@ import pytest
 
 from cells.visits.types import VisitOutcome
 from rollout.gates import Evidence, Reading, Verdict
+from rollout.people import GateOverride
 from rollout.planning import controls
 from rollout.policy import Lane, RingPolicy, RollbackScope
-from rollout.types import (
-    CellStatus,
-    Control,
-    ControlKind,
-    GateOverride,
-    Outcome,
-    Phase,
-    WaitCode,
-)
+from rollout.types import CellStatus, Control, ControlKind, Outcome, Phase, WaitCode
 from tests.rollout.rollouts import (
     HOUR,
     NOW,

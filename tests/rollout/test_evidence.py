@@ -21,8 +21,8 @@ from rollout.evidence.ports import GateAsker, NoEvidence
 from rollout.evidence.prometheus import MOST_STEPS, Prometheus, Sample, quoted, steps
 from rollout.evidence.queried import QueriedGate, Window, judge
 from rollout.gates import Gate, GateKind, Reading, Verdict, default_gates, overridden
+from rollout.people import GateOverride
 from rollout.ports import WatchedCells
-from rollout.types import GateOverride
 from tests.engine import cell_view
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

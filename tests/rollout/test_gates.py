@@ -18,7 +18,7 @@ from rollout.gates import (
     default_gates,
     overridden,
 )
-from rollout.types import GateOverride
+from rollout.people import GateOverride
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

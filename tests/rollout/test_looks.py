@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout import bake
@@ -77,6 +77,7 @@ def test_a_halted_rollout_that_somebody_steers_looks_again_at_once() -> None:
     assert watching.next_look(made.state, made.latest, made.now) == made.now
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     credit=st.integers(0, 6 * 24 * 60),
     lost=st.integers(0, 1000),

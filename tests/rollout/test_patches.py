@@ -66,6 +66,19 @@ def test_half_of_a_ring_s_bake_is_credited_where_the_policy_says_so() -> None:
     assert 2 * HOUR <= made.now - began < 3 * HOUR
 
 
+def test_an_estimate_knows_what_is_credited_from_the_start() -> None:
+    made, plain = of_the_patch(), of_the_patch()
+    plain.state.patch_credit = None
+    for each in (made, plain):
+        each.plan()
+
+    ends = [view(w.state, w.latest, w.fleet, w.now).eta_p50 for w in (made, plain)]
+
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert ends[1] - ends[0] == 2 * HOUR
+
+
 def test_no_more_is_credited_than_was_baked() -> None:
     at_work = brought(until_ring=1)
     seen = at_work.rings[1].bake

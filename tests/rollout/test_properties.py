@@ -14,13 +14,13 @@ from cells.release import Release, Version
 from cells.visits.types import VisitOutcome
 from rollout.calendar import Calendar, Freeze
 from rollout.gates import Verdict
+from rollout.people import Hold
 from rollout.plan import lease_refused
 from rollout.policy import Lane, RingPolicy, RollbackScope, RolloutPolicy, ring_policy, share
 from rollout.types import (
     CellFacts,
     CellStatus,
     ControlKind,
-    Hold,
     Outcome,
     Phase,
     Replicas,

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from cells.release import Release
-from rollout.types import CellStatus, ControlKind, Hold, Replicas, WaitCode
+from rollout.people import Hold
+from rollout.types import CellStatus, ControlKind, Replicas, WaitCode
 from tests.rollout.rollouts import HOUR, NOW, World, cell, rollout, starts, wait, world
 
 NEXT_BUT_ONE = Release("r-1.32", server_version="1.32.0")

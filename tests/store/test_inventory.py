@@ -1,17 +1,21 @@
 """The fleet as rollouts see it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from cells.release import Software
-from cells.types import CellCondition, CellView, Cordon
+from cells.silence import SILENT_AFTER
+from cells.types import DRIFTED, CellCondition, CellView, Cordon
 from cells.visits.types import Visit, VisitPhase
 from controlplane.resource import Condition, Conditions, ConditionStatus
 from controlplane.store.calendars import Calendars
+from controlplane.store.directory import Directory
 from controlplane.store.inventory import StoredInventory, cell_facts
 from controlplane.store.pool import Pool
 from controlplane.store.projections import Projections
+from controlplane.store.queries import ReadModel
 from controlplane.store.releases import Releases
 from provisioning.types import NamespaceCondition, NamespaceLife
 from rollout.calendar import Calendar
@@ -66,6 +70,48 @@ def test_only_a_cell_that_is_known_to_be_ready_is_ready(view: CellView, why: str
     facts = cell_facts(view)
 
     assert (facts.ready, facts.why_not_ready) == (False, why)
+
+
+def drifted(**changes: object) -> CellView:
+    """Return a cell whose server somebody changed by hand."""
+    how = "it runs server 1.29.9, and 1.30.1 was brought to it"
+    conditions = {
+        kind: Condition(kind, ConditionStatus.FALSE, DRIFTED, 1, NOW, how)
+        for kind in (CellCondition.READY, CellCondition.IN_SYNC)
+    }
+    return replace(cell_view(), conditions=conditions, **changes)  # type: ignore[arg-type]
+
+
+def test_a_cell_that_drifted_is_told_with_how_and_is_not_sick() -> None:
+    facts = cell_facts(drifted())
+
+    assert facts.drift == "it runs server 1.29.9, and 1.30.1 was brought to it"
+    assert (facts.ready, facts.why_not_ready) == (True, "")
+
+
+def test_a_cell_that_is_changed_now_or_was_since_is_not_said_to_have_drifted() -> None:
+    visit = Visit("r1/c1/1", "server-1.31.2", "rollout/r1", VisitPhase.SERVER, "", NOW)
+
+    assert cell_facts(drifted(visit=visit)).drift == ""
+    assert cell_facts(drifted(generation=2)).drift == ""
+    assert not cell_facts(drifted(generation=2)).ready
+
+
+async def test_a_cell_of_which_nobody_speaks_any_more_is_not_known_to_be_ready(pool: Pool) -> None:
+    long_ago = datetime.now(UTC) - SILENT_AFTER
+    await Projections(pool).publish_cell(replace(cell_view(), said_at=long_ago))
+    await Projections(pool).publish_cell(replace(cell_view(OTHER_CELL), said_at=datetime.now(UTC)))
+
+    known, other = (await StoredInventory(pool).take()).cells
+    read = await ReadModel(pool).cell(CELL)
+    placed = {cell.id: cell for cell in await Directory(pool).cells()}
+
+    assert (known.ready, other.ready) == (False, True)
+    assert known.why_not_ready.startswith("EntitySilent: its entity has said nothing since")
+    assert read is not None
+    assert read.conditions[CellCondition.READY].status is ConditionStatus.UNKNOWN
+    assert placed[CELL].conditions[CellCondition.READY].status is ConditionStatus.UNKNOWN
+    assert placed[OTHER_CELL].conditions[CellCondition.READY].status is ConditionStatus.TRUE
 
 
 def test_a_server_that_does_not_answer_has_the_version_it_should_have() -> None:

@@ -168,3 +168,19 @@ async def test_lists_show_the_newest_first_with_their_cells_counted(
 async def test_a_claim_is_for_an_account_that_there_is(pool: Pool) -> None:
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         await Rollouts(pool).claim(start_rollout(), "asked", "nobody")
+
+
+@pytest.mark.usefixtures("operators")
+async def test_the_latest_rollout_of_a_release_is_the_one_that_was_asked_for_last(
+    pool: Pool,
+) -> None:
+    rollouts, projections = Rollouts(pool), RolloutProjections(pool)
+    first = rollout_view("of-a-release", revision=1)
+    await projections.publish_rollout(first)
+    await projections.publish_rollout(replace(first, id="of-a-release-2"))
+
+    latest = await rollouts.latest_of(first.release)
+
+    assert latest is not None
+    assert latest.id == "of-a-release-2"
+    assert await rollouts.latest_of("nothing") is None

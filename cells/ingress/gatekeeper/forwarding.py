@@ -1,5 +1,6 @@
 """Where requests are passed on to, told to Envoy: its routes, and the peers they lead to."""
 
+import hashlib
 from pathlib import Path
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
@@ -33,16 +34,16 @@ class Peers:
         return {peer_name(cell) for cell in self._table.peers}
 
     def version(self, name: str) -> str:
-        return self._ingresses().get(name, NONE)
+        cluster = self.resource(name)
+        if cluster is None:
+            return NONE
+        return hashlib.sha256(cluster.SerializeToString(deterministic=True)).hexdigest()
 
     def resource(self, name: str) -> Cluster | None:
         for cell, ingress in self._table.peers.items():
             if peer_name(cell) == name:
                 return ParseDict(peer_cluster(cell, ingress, self._folder), Cluster())
         return None
-
-    def _ingresses(self) -> dict[str, str]:
-        return {peer_name(cell): ingress for cell, ingress in self._table.peers.items()}
 
 
 class Routes:

@@ -1,6 +1,6 @@
 """Doing what workflows ask of the world, and trying again what failed."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import timedelta
 from inspect import signature
 from typing import get_type_hints
@@ -10,12 +10,16 @@ from temporalio.api.failure.v1 import Failure
 
 from controlplane.payloads import data_converter
 
-Activity = Callable[..., Awaitable[object]]
+Activity = Callable[..., Coroutine[None, None, object]]
 
 FIRST_PAUSE = timedelta(seconds=1)
 BACKOFF = 2.0
 LONGEST_PAUSE = 100
 """Times the first. These three are the server's defaults."""
+
+
+class NotSimulated(Exception):
+    """Somebody asks for what this engine cannot do."""
 
 
 class Activities:
@@ -30,12 +34,17 @@ class Activities:
             types = [hints[parameter] for parameter in signature(activity).parameters]
             self._activities[activity.__name__] = (activity, types)
 
-    async def do(self, name: str, arguments: Sequence[Payload]) -> Payload:
+    def do(self, name: str, arguments: Sequence[Payload]) -> Payload:
         """Return the result of the activity of this name, encoded; raise what it raises."""
         activity, types = self._activities[name]
         values = data_converter.payload_converter.from_payloads(arguments, types)
-        result = await activity(*values)
-        return data_converter.payload_converter.to_payload(result)
+        doing = activity(*values)
+        try:
+            doing.send(None)
+        except StopIteration as done:
+            return data_converter.payload_converter.to_payload(done.value)
+        doing.close()
+        raise NotSimulated(f"{name} waits for something: in virtual time there is nothing to come")
 
 
 def failure_of(error: BaseException) -> Failure:

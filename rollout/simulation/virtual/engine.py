@@ -23,14 +23,7 @@ from rollout.simulation.virtual.history import History
 from rollout.simulation.virtual.instance import Instance
 from rollout.simulation.virtual.run import Run
 
-MOST_AT_ONE_TIME = 100_000
-"""Steps, before a workflow is said to go round in circles."""
-
 T = TypeVar("T")
-
-
-class GoesRoundInCircles(Exception):
-    """Things happen on and on, and no time passes."""
 
 
 class Update:
@@ -148,16 +141,12 @@ class Engine:
 
     def go_on(self, until: datetime, stop: Callable[[], bool] = lambda: False) -> None:
         """Let happen what is due, until then or until it is so."""
-        steps, since = 0, self.now
         while not stop():
             at = self.agenda.next_at
             if at is None or at > until:
                 self.agenda.now = max(self.now, until)
                 return
             self.agenda.step()
-            steps, since = (steps + 1, since) if self.now == since else (0, self.now)
-            if steps > MOST_AT_ONE_TIME:
-                raise GoesRoundInCircles(f"{steps} steps at {since}")
 
     def forget(self) -> None:
         """Stop all workers: the next ones know nothing but the histories."""
@@ -165,16 +154,14 @@ class Engine:
             runs[-1].instance.forget()
 
     def deploy(self) -> None:
-        """Let there be a newer version of the workers, to which runs may roll over."""
+        """Replace all workers by those of a newer version: runs hear of it in their next turn."""
         self.forget()
         for runs in self.runs.values():
             runs[-1].is_outdated = True
-            runs[-1].stir()
 
     def do(self, asked: ScheduleActivity) -> Payload:
         """Do an activity: for the runs."""
-        doing = self._activities.do(asked.activity_type, asked.arguments)
-        return self._loop.run_until_complete(doing)
+        return self._activities.do(asked.activity_type, asked.arguments)
 
     def new_run_id(self) -> str:
         return str(UUID(int=self._chance.getrandbits(128), version=4))

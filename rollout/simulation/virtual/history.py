@@ -9,6 +9,8 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from controlplane.payloads import COMPRESSED_FROM
 
+ENVELOPE = 25
+"""Bytes of an event around its attributes."""
 _FIELDS = {
     field.message_type.name: field.name  # type: ignore[union-attr]  # Each is a message.
     for field in HistoryEvent.DESCRIPTOR.oneofs_by_name["attributes"].fields
@@ -28,18 +30,24 @@ class History:
 
     def add(self, at: datetime, attributes: Message) -> int:
         """Write an event down, and return its number."""
-        field = _FIELDS[type(attributes).__name__]
-        kind = f"EVENT_TYPE_{field.removesuffix('_event_attributes').upper()}"
         self.length += 1
-        event = HistoryEvent(event_id=self.length, event_type=EventType.Value(kind))
-        event.event_time.FromDatetime(at)
-        getattr(event, field).CopyFrom(attributes)
-        self.size += _weight(event)
+        self.size += _weight(attributes)
         if self._kept:
-            self.events.append(event)
+            self.events.append(_event(self.length, at, attributes))
         return self.length
 
 
-def _weight(event: HistoryEvent) -> int:
-    size = event.ByteSize()
-    return size if size < COMPRESSED_FROM else len(zlib.compress(event.SerializeToString(), 1))
+def _weight(attributes: Message) -> int:
+    size = attributes.ByteSize()
+    if size >= COMPRESSED_FROM:
+        size = len(zlib.compress(attributes.SerializeToString(), level=1))
+    return size + ENVELOPE
+
+
+def _event(number: int, at: datetime, attributes: Message) -> HistoryEvent:
+    field = _FIELDS[type(attributes).__name__]
+    kind = f"EVENT_TYPE_{field.removesuffix('_event_attributes').upper()}"
+    event = HistoryEvent(event_id=number, event_type=EventType.Value(kind))
+    event.event_time.FromDatetime(at)
+    getattr(event, field).CopyFrom(attributes)
+    return event

@@ -279,6 +279,23 @@ async def test_a_cell_that_cannot_be_reached_is_named_and_clients_may_try_again(
             assert (await count(channel, tenant)).code is UNAVAILABLE
 
 
+async def test_a_cell_that_dies_under_open_connections_is_reached_again_once_it_is_back(
+    pair: Pair, bare: SmallCell, tenant: Tenant, tmp_path: Path
+) -> None:
+    there = bare.gatekeeper.cell
+    await pair.east.know(there, bare.ingress.listen)
+    await enforce(pair.east, tenant, passive(tenant, there))
+    async with (
+        processes.gatekeeper(bare.gatekeeper, tmp_path),
+        raw_channel(pair.east, tenant) as channel,
+    ):
+        await bare.enforce(bare.record(tenant, rules=passive(tenant, "")))
+        for _ in range(2):
+            async with processes.envoy(bare.ingress):
+                await reaches(channel, tenant, there)
+            await hears(channel, tenant, f"active in cell {there}, which cannot be reached")
+
+
 async def test_a_peer_that_moves_is_found_again(pair: Pair, tenant: Tenant) -> None:
     await enforce(pair.west, tenant, replace(passive(tenant), active_cell=""))
     await pair.east.know("moving", f"{LOOPBACK}:1")
@@ -409,17 +426,22 @@ async def test_requests_are_passed_on_while_the_gatekeeper_is_away_and_after_its
 async def test_a_cells_certificate_is_replaced_while_its_ingress_runs(
     bare: SmallCell, tenant: Tenant, tmp_path: Path
 ) -> None:
-    shown = bare.ingress.peer_certificate_file
-    good = shown.read_bytes()
+    """As Kubernetes replaces what it has mounted: files are links into a folder that is swapped."""
     unknown = Authority.create("peer").client("ingress")
-    shown.write_text(unknown.certificate + unknown.private_key)
-    async with processes.gatekeeper(bare.gatekeeper, tmp_path), processes.envoy(bare.ingress):
+    mounted, first, second = (tmp_path / name for name in ("mounted", "first", "second"))
+    for folder in (mounted, first, second):
+        folder.mkdir()
+    (first / "peer.pem").write_text(unknown.certificate + unknown.private_key)
+    (second / "peer.pem").write_bytes(bare.ingress.peer_certificate_file.read_bytes())
+    (mounted / "..data").symlink_to(first)
+    (mounted / "peer.pem").symlink_to(Path("..data") / "peer.pem")
+    ingress = replace(bare.ingress, peer_certificate_file=mounted / "peer.pem")
+    async with processes.gatekeeper(bare.gatekeeper, tmp_path), processes.envoy(ingress):
         await bare.enforce(bare.record(tenant, rules=passive(tenant)))
         async with raw_channel(bare, tenant) as channel:
             await hears(channel, tenant, "cannot be reached")
 
-            successor = shown.with_suffix(".new")
-            successor.write_bytes(good)
-            successor.replace(shown)
+            (mounted / "..new").symlink_to(second)
+            (mounted / "..new").replace(mounted / "..data")
 
             await reaches(channel, tenant, WEST)

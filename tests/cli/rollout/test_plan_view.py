@@ -9,9 +9,10 @@ from rich.console import Console
 
 from controlplane.api.rollout_types import DryRun, PlannedCell
 from controlplane.cli.rollout.plan_view import batch_sizes, show_dry_run, show_forecast
+from rollout.bake import PatchCredit
 from rollout.policy import Lane, RingPolicy, default_policy
 from rollout.simulation.types import Forecast, Run
-from rollout.types import Outcome, PatchCredit, Wait, WaitCode
+from rollout.types import Outcome, Wait, WaitCode
 from tests.cli.rollout.views import HOUR, NOW
 
 DAY = timedelta(days=1)

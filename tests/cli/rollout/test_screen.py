@@ -12,7 +12,8 @@ from controlplane.cli.rollout.heat_map import heat_map
 from controlplane.cli.rollout.screen import Look, Screen
 from rollout.bake import Bake
 from rollout.gates import Verdict
-from rollout.types import CellStatus, Emergency, Event, Outcome, Phase, RolloutView, Wait, WaitCode
+from rollout.people import Emergency
+from rollout.types import CellStatus, Event, Outcome, Phase, RolloutView, Wait, WaitCode
 from tests.cli.rollout.views import HOUR, NOW, ended, look, progress, rollout
 
 

@@ -7,9 +7,9 @@ from cells.visits.types import Visit, VisitPhase
 from controlplane.cli.rollout.screen import Look
 from rollout.bake import Bake
 from rollout.gates import Verdict
+from rollout.people import Approval
 from rollout.policy import Lane
 from rollout.types import (
-    Approval,
     CellProgress,
     CellStatus,
     Event,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, WorkflowHistory
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from cells.placement import Placement
 from controlplane.payloads import data_converter
@@ -32,6 +32,8 @@ from tests.provisioning.automatic.watching import E1, E2, N1, W1
 from tests.sandbox import SANDBOX
 
 SECOND = timedelta(seconds=1)
+EVENTS_BEFORE_A_RUN_BEGINS = 3
+"""It is started, and a task of it scheduled and taken up."""
 QUICK = AvailabilityPolicy(
     lost_rounds=2,
     lost_for=SECOND,
@@ -142,9 +144,15 @@ async def workers(
 
 async def assert_the_watch_replays(client: Client) -> None:
     """The histories of all its runs lead today's code to the same commands."""
-    replayer = Replayer(workflows=[AvailabilityWorkflow], data_converter=data_converter)
+    replayer = Replayer(
+        workflows=[AvailabilityWorkflow],
+        data_converter=data_converter,
+        workflow_runner=UnsandboxedWorkflowRunner(),  # There are many runs, each of them short.
+    )
     async for history in histories(client):
-        await replayer.replay_workflow(history)
+        # A run that nobody has begun yet has nothing to repeat, and a replay would wait for it.
+        if len(history.events) > EVENTS_BEFORE_A_RUN_BEGINS:
+            await replayer.replay_workflow(history)
 
 
 async def histories(client: Client) -> AsyncIterator[WorkflowHistory]:

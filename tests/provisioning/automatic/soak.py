@@ -29,6 +29,8 @@ from tests.provisioning.automatic.watching import (
 )
 
 REGIONS = (EAST, WEST, NORTH)
+REPORT_EVERY = 25_000
+"""Rounds."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,13 @@ def _region(cell: str) -> str:
 
 
 def main(rounds: str = "1000000", seed: str = "1") -> None:
-    soak = Soak(int(seed))
-    soak.run(int(rounds))
-    print(f"seed {seed}: {len(soak.fleet.moved)} false failovers")
-    for what, times in soak.seen.items():
-        print(f"  {times:>9,} {what}")
+    soak, left = Soak(int(seed)), int(rounds)
+    while left > 0:
+        soak.run(min(left, REPORT_EVERY))
+        left -= REPORT_EVERY
+        print(f"seed {seed}: {len(soak.fleet.moved)} false failovers")
+        for what, times in soak.seen.items():
+            print(f"  {times:>9,} {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def region_lost_of_two(fleet: Watched) -> None:
     region_lost_with_its_workers(fleet)
 
 
+def region_lost_of_two_by_the_word_of_all_in_the_other(fleet: Watched) -> None:
+    region_lost_of_two(fleet)
+    fleet.has(namespace("bills.acme1", E1, W2))
+
+
 def region_lost_of_two_with_a_witness(fleet: Watched) -> None:
     region_lost_of_two(fleet)
     fleet.state.policy = replace(fleet.state.policy, witnesses=(NORTH,))
@@ -273,6 +278,12 @@ TABLE = [
         "3 of 6 vantage points say lost, 0 well; all of aws-us-east-1 is silent, and all others",
     ),
     Row(region_lost_of_two, Verdict.SUSPECTED, NOT_LOST, "2 of 4 vantage points say lost"),
+    Row(
+        region_lost_of_two_by_the_word_of_all_in_the_other,
+        Verdict.SUSPECTED,
+        NOT_LOST,
+        "3 of 5 vantage points say lost, 0 well, but no word of a second region: not enough",
+    ),
     Row(region_lost_of_two_with_a_witness, Verdict.LOST, MOVED, "3 of 5"),
     Row(region_lost_and_one_other_says_nothing, Verdict.SUSPECTED, NOT_LOST, "3 are needed"),
     Row(cut_off_from_the_others_but_alive, Verdict.LOST, MOVED, "3 of 5"),

@@ -223,6 +223,18 @@ def test_nothing_returns_that_was_failed_over_by_hand_since(fleet: Watched) -> N
     assert fleet.watch(20 * MINUTE) == []
 
 
+def test_nothing_returns_that_was_failed_over_by_hand_to_where_it_was(fleet: Watched) -> None:
+    lose(fleet, E1)
+    fleet.namespaces[ORDERS] = replace(fleet.namespaces[ORDERS], kept_by="op-9")
+    fleet.lost = set()
+
+    assert fleet.watch(20 * MINUTE) == []
+    (told,) = [each for each in fleet.state.events if each.what == "do not return"]
+    assert told.message == (
+        f"{ORDERS}: it was failed over since (operation op-9): whoever did that decides"
+    )
+
+
 def test_nothing_that_was_failed_over_by_hand_alone_returns(fleet: Watched) -> None:
     fleet.namespaces[ORDERS] = failed_over(fleet.namespaces[ORDERS], W1, FailoverCause.MANUAL)
     fleet.lost = {E1}

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker
@@ -27,7 +28,7 @@ from provisioning.evacuation.memory import (
     has_replica,
 )
 from provisioning.evacuation.policy import EvacuationKind, EvacuationPolicy, default_policy
-from provisioning.evacuation.ports import EvacuationProjection
+from provisioning.evacuation.ports import CellEntities, Cells, EvacuationProjection
 from provisioning.evacuation.types import (
     Control,
     ControlKind,
@@ -38,7 +39,7 @@ from provisioning.evacuation.types import (
 from provisioning.evacuation.workflow import EvacuationWorkflow
 from provisioning.tiers import TIER_TAG, Tier
 from provisioning.types import NamespaceLife, NamespaceView, ObservedNamespace
-from tests.engine import cell_spec, cell_view, namespace_spec
+from tests.engine import REGION, cell_spec, cell_view, namespace_spec
 from tests.eventually import eventually
 from tests.sandbox import SANDBOX
 
@@ -50,10 +51,13 @@ LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
 
 def cell(name: str, *, room: int = 100) -> CellView:
     """Return a ready cell that other cells can replicate with."""
-    spec = cell_spec(REGIONS[name], capacity=Capacity(room, room * 500))
+    spec = cell_spec(region_of(name), capacity=Capacity(room, room * 500))
     addresses = replace(spec.addresses, replication={"": "127.0.0.1:5"})
-    spec = replace(spec, addresses=addresses, failover_version=1 + sorted(REGIONS).index(name))
-    return cell_view(name, spec)
+    return cell_view(name, replace(spec, addresses=addresses, failover_version=1))
+
+
+def region_of(cell: str) -> str:
+    return REGIONS.get(cell, REGION)
 
 
 def namespace(
@@ -65,7 +69,7 @@ def namespace(
     opted_out: bool = False,
 ) -> NamespaceView:
     """Return a namespace that lives, with these replicas."""
-    regions = [REGIONS[cell] for cell in (active, *passive)]
+    regions = [region_of(cell) for cell in (active, *passive)]
     spec = replace(
         namespace_spec(regions[0]),
         replicas=tuple(regions) if passive else (),
@@ -84,7 +88,7 @@ def namespace(
         conditions={},
         operations=(),
         tags={TIER_TAG: tier.value} if tier else {},
-        passive={cell: has_replica(cell, REGIONS[cell], LONG_AGO) for cell in passive},
+        passive={cell: has_replica(cell, region_of(cell), LONG_AGO) for cell in passive},
     )
 
 
@@ -101,6 +105,8 @@ class Emptying:
     namespaces: MemoryNamespaces
     cells: MemoryFleetCells
     published: MemoryEvacuations = field(default_factory=MemoryEvacuations)
+    emptied: set[str] = field(default_factory=set)
+    """The cells of which an evacuation was asked for."""
 
     @property
     def client(self) -> EvacuationClient:
@@ -123,6 +129,7 @@ class Emptying:
         cell: str = HERE,
         source_lost: bool = False,
     ) -> EvacuationView:
+        self.emptied.add(cell)
         return await self.client.start(
             StartEvacuation(
                 id=id,
@@ -163,10 +170,14 @@ class Emptying:
         return {view.id.removesuffix(".acme1"): view.cells for view in found}
 
 
+class FleetCells(Cells, CellEntities, Protocol):
+    """What is published of the cells, and their entities."""
+
+
 def evacuation_worker(
     client: Client,
     namespaces: MemoryNamespaces,
-    cells: MemoryFleetCells,
+    cells: FleetCells,
     projection: EvacuationProjection,
     *,
     interceptors: Sequence[Interceptor] = (),
@@ -218,7 +229,8 @@ async def emptying(
     worker = evacuation_worker(client, world.namespaces, world.cells, world.published)
     async with worker:
         yield world
-    await assert_evacuations_replay(client)
+    for emptied in sorted(world.emptied):
+        await assert_evacuations_replay(client, emptied)
 
 
 async def assert_evacuations_replay(client: Client, cell: str = HERE) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 
 from cells.types import Capacity
-from provisioning.evacuation import controls, leases, outcomes
+from provisioning.evacuation import controls, leases, moves, outcomes
 from provisioning.evacuation.facts import (
     CellFacts,
     MoveFacts,
@@ -16,9 +16,10 @@ from provisioning.evacuation.facts import (
     Survey,
 )
 from provisioning.evacuation.leases import Hindrance
-from provisioning.evacuation.plan import LOOK_AGAIN, new_state, plan
+from provisioning.evacuation.plan import new_state, plan
 from provisioning.evacuation.policy import EvacuationKind, EvacuationPolicy, default_policy
 from provisioning.evacuation.seen import take_in
+from provisioning.evacuation.turns import LOOK_AGAIN
 from provisioning.evacuation.types import (
     Control,
     EvacuationState,
@@ -119,7 +120,7 @@ class Pretended:
         """Go on until it has ended, or until nothing would ever happen again."""
         for _ in range(most_turns):
             self.turn()
-            if self.state.phase is Phase.ENDED or self._waits_for_a_person() or not self._jump():
+            if self.state.phase is Phase.ENDED or self._waits_for_a_person() or not self.jump():
                 return self.state
         raise AssertionError(f"it does not end: {self.state.phase}, {self.plans[-1]}")
 
@@ -156,7 +157,7 @@ class Pretended:
         still_for = self.now - (self.state.moved_at or NOW)
         return not self._due and still_for > self.state.policy.patience + HOUR
 
-    def _jump(self) -> bool:
+    def jump(self) -> bool:
         """Go to the next time at which something may happen; return whether there is one."""
         decided = self.plans[-1][1]
         times = [due.at for due in self._due[:1]]
@@ -175,8 +176,8 @@ class Pretended:
     def _begin(self, start: Start) -> None:
         self.begun.append((self.now, start))
         self.attempts[start.namespace] += 1
-        move = outcomes.began(self.state, start, self.now)
-        outcomes.agreed(self.state, start.namespace, 1, self.now)
+        move = moves.began(self.state, start, self.now)
+        moves.agreed(self.state, start.namespace, 1, self.now)
         kinds = Counter(
             each.move.kind for each in self.state.namespaces.values() if each.move is not None
         )
@@ -194,7 +195,7 @@ class Pretended:
         if waits:
             facts = self._facts(name, move, OperationState.IN_PROGRESS)
             told = replace(facts, waits_for="confirm it", change=f"change of {name}")
-            outcomes.followed(self.state, told, self.now)
+            moves.followed(self.state, told, self.now)
             return
         is_aborted = progress.move is not None and (
             progress.move.wish is not None and progress.move.wish.value == "undo"
@@ -205,12 +206,12 @@ class Pretended:
             failed = replace(
                 self._facts(name, move, OperationState.FAILED), failure="it failed on purpose"
             )
-            outcomes.followed(self.state, failed, self.now)
+            moves.followed(self.state, failed, self.now)
             return
         self.namespaces[name] = self._moved(self.namespaces[name], start)
         if start.kind is MoveKind.MIGRATION:
             self._take(start.source, -1)
-        outcomes.followed(self.state, self._facts(name, move, OperationState.FULFILLED), self.now)
+        moves.followed(self.state, self._facts(name, move, OperationState.FULFILLED), self.now)
 
     def _tell(self, name: str) -> None:
         """Let a migration that waited for a person go on, or back."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 from hypothesis import given, settings
@@ -63,10 +64,7 @@ cells = st.tuples(*(st.tuples(troubles, st.integers(0, 8)) for _ in TARGETS)).ma
     lambda drawn: (
         a_cell(HERE, room=1000, used=20),
         *(
-            replace(
-                a_cell(name, region=REGIONS[name], room=8, used=used),
-                **({trouble: f"{name} has its reason"} if trouble else {}),
-            )
+            _troubled(a_cell(name, region=REGIONS[name], room=8, used=used), trouble)
             for name, (trouble, used) in zip(TARGETS, drawn, strict=True)
         ),
     )
@@ -81,6 +79,19 @@ namespaces = st.lists(
     ),
     max_size=14,
 ).map(lambda many: tuple(_namespace(n, *each) for n, each in enumerate(many)))
+
+
+def _troubled(cell: CellFacts, trouble: str) -> CellFacts:
+    why = f"{cell.id} has its reason"
+    match trouble:
+        case "sick":
+            return replace(cell, sick=why)
+        case "disturbed":
+            return replace(cell, disturbed=why)
+        case "cordon":
+            return replace(cell, cordon=why)
+        case _:
+            return cell
 
 
 def _namespace(
@@ -159,7 +170,7 @@ def carried_out(case: Case) -> Pretended:
     for number, (after, kind, which) in enumerate(case.controls):
         name = f"n{which:02}" if kind in _OF_ONE else ""
         request = Control(f"k{number}", "e1", kind, "bob", "because", name)
-        world.later(after * SECOND, lambda request=request: _ask(world, request))
+        world.later(after * SECOND, partial(_ask, world, request))
     for number in range(30):
         world.run()
         if world.state.phase is Phase.ENDED:

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from controlplane.errors import ErrorType
 from provisioning.replicas.types import ReplicationState
 from tests.eventually import eventually
 from tests.pair import PairedCell
@@ -92,10 +91,3 @@ async def test_after_a_partition_the_higher_failover_version_holds_and_signals_a
 
         await eventually(agrees, every=0.3)
     assert not (await tenancy.replication.compare(tenancy.there, tenancy.here.cell)).missing
-
-
-async def test_a_cell_without_a_replica_does_not_become_the_active_one(tenancy: Tenancy) -> None:
-    await tenancy.register()
-    with pytest.raises(ApplicationError, match=f"in cell {tenancy.there.cell} is not there") as no:
-        await tenancy.replication.force(tenancy.there)
-    assert no.value.type == ErrorType.REJECTED

@@ -100,13 +100,6 @@ async def test_what_a_removal_left_behind_is_no_basis_for_a_new_replica(tenancy:
     assert (await tenancy.replication.compare(tenancy.here, tenancy.there.cell)).is_complete
 
 
-async def test_the_active_replica_is_not_removed(tenancy: Tenancy) -> None:
-    await tenancy.replicate()
-    with pytest.raises(ApplicationError, match="fail over to another one") as refused:
-        await tenancy.replication.withdraw(tenancy.here, tenancy.here.cell)
-    assert refused.value.type == ErrorType.FAILED_PRECONDITION
-
-
 async def test_a_replica_in_a_cell_that_does_not_answer_is_removed_when_it_does(
     tenancy: Tenancy,
 ) -> None:

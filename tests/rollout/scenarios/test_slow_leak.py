@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rollout.comparison import Comparison, Part, compare, look_at
+from rollout.comparison import Comparison, compare, look_at
 from rollout.gates import Gate, GateKind, Reading, Verdict
 from rollout.memory import all_is_well
 from rollout.policy import RingPolicy, RollbackScope, RolloutPolicy
 from rollout.ports import WatchedCells
+from rollout.series import Part
 from rollout.shifts import Array
 from rollout.types import CellStatus, Outcome, Phase
 from tests.rollout.rollouts import OLD, fleet, ring_of

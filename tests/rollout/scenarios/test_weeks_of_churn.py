@@ -14,7 +14,8 @@ FOUR_WEEKS = RolloutPolicy(
         RingPolicy(0, ("1", "all"), 12 * HOUR, WEEK, tolerance="2"),
         RingPolicy(1, ("1", "50%", "all"), 12 * HOUR, WEEK, tolerance="2"),
         RingPolicy(2, ("1", "50%", "all"), 12 * HOUR, WEEK, tolerance="2"),
-    )
+    ),
+    alert_without_data_after=HOUR,
 )
 CELLS = (*ring_of(6, 0, "a"), *ring_of(6, 1, "b"), *ring_of(6, 2, "c"))
 LEAVE = (("a5", "c5"), ("a4", "c4"), ("a3",))
