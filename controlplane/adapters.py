@@ -27,17 +27,22 @@ from controlplane.identity.signing_keys import Signer
 from controlplane.secrets.file import FileSecretStore
 from controlplane.secrets.port import SecretStore
 from controlplane.settings import Settings
+from controlplane.store.availability import AvailabilityProjections
 from controlplane.store.client_certificates import RecordedClientCertificates
 from controlplane.store.directory import Directory
 from controlplane.store.evacuation_projections import EvacuationProjections
+from controlplane.store.fleet_sight import StoredFleetSight
 from controlplane.store.inventory import StoredInventory
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.pool import Pool, database_conninfo, open_pool
 from controlplane.store.projections import Projections
-from controlplane.store.replication import ReplicationLinks
 from controlplane.store.replicas import StoredReplicas
+from controlplane.store.replication import ReplicationLinks
 from controlplane.store.rollout_projections import RolloutProjections
 from provisioning.activities import ProvisioningActivities
+from provisioning.automatic.activities import AvailabilityActivities
+from provisioning.automatic.hearsay import LinkedPeers
+from provisioning.automatic.knocking import KnockingProber
 from provisioning.cell_canary import CellCanary
 from provisioning.certificates.authority import FleetAuthority
 from provisioning.client import NamespaceClient
@@ -72,6 +77,7 @@ class Activities:
     provisioning: ProvisioningActivities
     replicas: ReplicaActivities
     evacuations: EvacuationActivities
+    availability: AvailabilityActivities
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,13 @@ async def adapters(
                 disturbances=LedgerProjections(pool),
                 ledger=LedgerClient(client),
                 projection=EvacuationProjections(pool),
+            ),
+            availability=AvailabilityActivities(
+                sight=StoredFleetSight(pool, directory),
+                prober=KnockingProber(directory),
+                peers=LinkedPeers(links),
+                namespaces=NamespaceClient(client),
+                projection=AvailabilityProjections(pool),
             ),
         )
 

@@ -27,6 +27,8 @@ from controlplane.heartbeats import Heartbeats
 from controlplane.payloads import data_converter
 from controlplane.queues import cells_queue, fleet_queue, namespaces_queue
 from controlplane.settings import Settings
+from provisioning.automatic.client import AvailabilityClient
+from provisioning.automatic.workflow import AvailabilityWorkflow
 from provisioning.evacuation.workflow import EvacuationWorkflow
 from provisioning.replicas.workflow import ReplicaChangeWorkflow
 from provisioning.workflow import NamespaceWorkflow
@@ -65,7 +67,7 @@ def build_workers(
     runner = workflow_runner or UnsandboxedWorkflowRunner()
     cells, visits, provisioning = activities.cells, activities.visits, activities.provisioning
     rollouts, replicas = activities.rollouts, activities.replicas
-    evacuations = activities.evacuations
+    evacuations, availability = activities.evacuations, activities.availability
     of_the_fleet: Sequence[Activity] = [
         rollouts.take_inventory,
         rollouts.gather_evidence,
@@ -74,6 +76,10 @@ def build_workers(
         rollouts.supersede_rollout,
         rollouts.publish_rollout,
         activities.ledger.publish_ledger,
+        availability.survey_fleet,
+        availability.survey_namespaces,
+        availability.move_namespaces,
+        availability.publish_availability,
         evacuations.survey_cell,
         evacuations.cordon_for_evacuation,
         evacuations.uncordon_after_evacuation,
@@ -94,6 +100,8 @@ def build_workers(
         visits.verify_cell,
         visits.fence_visit,
         visits.end_visit,
+        availability.probe_cells,
+        availability.ask_peers,
     ]
     of_namespaces: Sequence[Activity] = [
         provisioning.choose_cell,
@@ -154,7 +162,11 @@ def build_workers(
             deployment_config=deployment,
         )
         for task_queue, workflows, doing in (
-            (fleet_queue(), [RolloutWorkflow, LedgerWorkflow, EvacuationWorkflow], of_the_fleet),
+            (
+                fleet_queue(),
+                [RolloutWorkflow, LedgerWorkflow, EvacuationWorkflow, AvailabilityWorkflow],
+                of_the_fleet,
+            ),
             *in_regions,
         )
     ]
@@ -180,6 +192,7 @@ async def run(runtime: CellRuntime) -> None:
             client, activities, settings.regions, build_id=settings.build_id
         ):
             await running.enter_async_context(worker)
+        await AvailabilityClient(client).begin()
         await stop.wait()
 
 

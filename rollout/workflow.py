@@ -72,6 +72,8 @@ class RolloutWorkflow:
         self._news = 0
         """Rises with everything that is told from outside."""
         self._published_revision = 0
+        self._settled: tuple[int, datetime] | None = None
+        """Revision and look of the last plan: while both are the same, it stands."""
         self._told: tuple[object, ...] = ()
 
     @workflow.run
@@ -183,8 +185,11 @@ class RolloutWorkflow:
         if fleet is None:
             return
         lane.keep_up(state, workflow.now())
+        # Mostly nothing has happened but that evidence is due, which the last plan knows as well.
+        stands = self._settled == (state.revision, fleet.seen_at)
+        watched = stands and await self._watch(self._plan, fleet)
         plan = planner.plan(state, fleet, workflow.now())
-        if await self._watch(plan, fleet):
+        if not watched and await self._watch(plan, fleet):
             plan = planner.plan(state, fleet, workflow.now())
         if _is_out_of_date(fleet, plan, workflow.now()):
             seen = await self._look()
@@ -198,6 +203,7 @@ class RolloutWorkflow:
         if (news := _news(state, plan)) != self._told:
             self._told = news
             self._touch()
+        self._settled = (state.revision, fleet.seen_at)
         await self._start_visits(plan, fleet)
 
     async def _look(self) -> Fleet | None:

@@ -37,6 +37,8 @@ from controlplane.payloads import data_converter
 from controlplane.resource import Condition, ConditionStatus
 from controlplane.worker import build_workers
 from provisioning.activities import ProvisioningActivities
+from provisioning.automatic.activities import AvailabilityActivities
+from provisioning.automatic.memory import MemorySky
 from provisioning.certificates.x509 import new_ca
 from provisioning.client import NamespaceClient
 from provisioning.evacuation.activities import EvacuationActivities
@@ -98,6 +100,7 @@ class Entities:
     world: MemoryWorld
     cell_parts: MemoryCells
     replication: MemoryReplication
+    evacuations: MemoryEvacuations = field(default_factory=MemoryEvacuations)
 
     @property
     def namespaces(self) -> NamespaceClient:
@@ -177,9 +180,10 @@ def all_activities(
     provisioning: ProvisioningActivities,
     replicas: ReplicaActivities | None = None,
     world: MemoryWorld | None = None,
+    evacuations: MemoryEvacuations | None = None,
 ) -> Activities:
     """Return what a worker does in a fleet that exists in memory."""
-    runtime, leases = MemoryRuntime(), MemoryLedgerProjection()
+    runtime, leases, sky = MemoryRuntime(), MemoryLedgerProjection(), MemorySky()
     nowhere = MemoryWorld()
     return Activities(
         cells=CellActivities(parts, parts),
@@ -201,8 +205,9 @@ def all_activities(
             cells=CellClient(client),
             disturbances=leases,
             ledger=LedgerClient(client),
-            projection=MemoryEvacuations(),
+            projection=evacuations or MemoryEvacuations(),
         ),
+        availability=AvailabilityActivities(sky, sky, sky, sky, sky),
     )
 
 
@@ -245,7 +250,7 @@ async def working(
     """Run workers on a world in memory that holds one ready cell."""
     world = world or MemoryWorld(known_cells=[cell_view()])
     parts = MemoryCells()
-    replication = replication or MemoryReplication(world)
+    replication, evacuations = replication or MemoryReplication(world), MemoryEvacuations()
     workers = build_workers(
         client,
         all_activities(
@@ -254,6 +259,7 @@ async def working(
             activities or memory_activities(world),
             memory_replicas(world, replication),
             world,
+            evacuations,
         ),
         sorted({REGION, *(cell.spec.region for cell in world.known_cells)}),
         workflow_runner=SANDBOX,
@@ -261,7 +267,7 @@ async def working(
     async with AsyncExitStack() as running:
         for worker in workers:
             await running.enter_async_context(worker)
-        yield Entities(client, world, parts, replication)
+        yield Entities(client, world, parts, replication, evacuations)
 
 
 async def fresh_namespace(client: Client) -> Client:

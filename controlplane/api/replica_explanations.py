@@ -106,7 +106,7 @@ def _behind(replica: ReplicaDetails) -> str:
     if replica.lag is None or replica.looked_at is None:
         return f"{which} is passive, and how far it is behind is not known."
     return (
-        f"{which} is passive, and was {replica.lag.total_seconds():.1f} s behind at "
+        f"{which} is passive, and was {replica.lag.total_seconds():.2f} s behind at "
         f"{replica.looked_at:%H:%M:%S} UTC."
     )
 

@@ -72,6 +72,10 @@ def _passive(view: NamespaceView) -> Iterator[Replica]:
     # What the spec has no place for any more: of several in one region, the latest to come.
     places = Counter(view.spec.regions)
     places[view.active_region] -= 1
+    change = view.change
+    if change is not None and moving and moving == change.source:
+        # It has come to another region, of which the spec does not know yet.
+        places[change.region] += 1
     for cell, replica in sorted(view.passive.items(), key=lambda item: item[1].number):
         state = ReplicaState.PASSIVE
         if cell == moving:
@@ -107,9 +111,11 @@ def _to_come(view: NamespaceView, present: tuple[Replica, ...]) -> Iterator[Repl
     if view.life in (NamespaceLife.DELETING, NamespaceLife.DELETED):
         return
     coming = _coming(view, present)
-    if coming is not None and coming.kind is ReplicaChangeKind.MIGRATE:
-        yield Replica(coming.region, coming.target, ReplicaState.ADDING, is_moving=True)
-        coming = None
+    if view.change is not None and view.change.kind is ReplicaChangeKind.MIGRATE:
+        # Until it is through, the spec may name a region that is being left.
+        if coming is not None:
+            yield Replica(coming.region, coming.target, ReplicaState.ADDING, is_moving=True)
+        return
     staying = (r.region for r in present if r.state is not ReplicaState.REMOVING)
     for region in (Counter(view.spec.regions) - Counter(staying)).elements():
         if coming is not None and coming.region == region:

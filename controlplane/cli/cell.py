@@ -197,6 +197,8 @@ def _facts(cell: CellView) -> Iterator[tuple[str, str]]:
     yield "Release", cell.release or "none's, or unknown"
     yield "Namespaces", f"{cell.namespaces} of {spec.capacity.namespaces}"
     yield "Generation", str(cell.generation)
+    if cell.said_at is not None:
+        yield "Last heard", moment(cell.said_at)
     if cell.visit is not None:
         visit = cell.visit
         said = f": {visit.message}" if visit.message else ""

@@ -72,7 +72,7 @@ class Lines:
             if line not in self._said:
                 self._said.add(line)
                 self._console.print(line, markup=False)
-        for line in self._phases.news(replicas, datetime.now(UTC)):
+        for line in self._phases.news(replicas, datetime.now(UTC), operation.finished_at):
             self._console.print(line, markup=False)
 
 
@@ -87,7 +87,7 @@ class LiveView:
 
     def show(self, operation: OperationDetails, replicas: NamespaceReplicas | None = None) -> None:
         self._steps = operation.steps
-        self._phases.take(replicas, datetime.now(UTC))
+        self._phases.take(replicas, datetime.now(UTC), operation.finished_at)
 
     def render(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1))

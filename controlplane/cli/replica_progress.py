@@ -31,7 +31,7 @@ _TITLES = {
 
 @dataclass
 class PhaseSeen:
-    """A phase as it was seen from here: from the first look at it to the first look at the next."""
+    """A phase of which a look was had: shorter ones may not be among these."""
 
     name: str
     began_at: datetime
@@ -53,24 +53,29 @@ class Phases:
     seen: list[PhaseSeen] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
 
-    def take(self, replicas: NamespaceReplicas | None, now: datetime) -> None:
+    def take(
+        self, replicas: NamespaceReplicas | None, now: datetime, ended_at: datetime | None = None
+    ) -> None:
         """Take in how far the change is; without one, the last phase has ended."""
         change = None if replicas is None else replicas.change
         last = self.seen[-1] if self.seen else None
-        if change is None or replicas is None:
+        if replicas is None or change is None:
             if last is not None and last.ended_at is None:
-                last.ended_at = now
+                last.ended_at = max(ended_at or now, last.began_at)
             return
         if last is None or last.name != change.progress.phase:
+            began_at = change.moved_at or change.started_at
             if last is not None and last.ended_at is None:
-                last.ended_at = now
-            last = PhaseSeen(change.progress.phase, now)
+                last.ended_at = max(began_at, last.began_at)
+            last = PhaseSeen(change.progress.phase, began_at)
             self.seen.append(last)
         last.said = how_far(change, replicas.change_eta, now)
 
-    def news(self, replicas: NamespaceReplicas | None, now: datetime) -> Iterator[str]:
+    def news(
+        self, replicas: NamespaceReplicas | None, now: datetime, ended_at: datetime | None = None
+    ) -> Iterator[str]:
         """Take in how far the change is, and yield a line for what was not told before."""
-        self.take(replicas, now)
+        self.take(replicas, now, ended_at)
         for number, phase in enumerate(self.seen):
             if phase.ended_at is not None:
                 yield from self._once(

@@ -130,9 +130,10 @@ def _lost(known: CellAvailability, sight: Sight, planned: Plan) -> CellAvailabil
     obstacle = planned.obstacles.get(known.cell, "")
     told = Counter(each.choice for each in mine)
     parts = [f"{told[choice]} {_of(choice)}" for choice in Choice if told[choice]]
+    nothing = "" if obstacle else "no namespace is left"
     return replace(
         known,
-        next=f"of {len(mine)} namespaces {', '.join(parts)}" if mine else "no namespace is left",
+        next=f"of {len(mine)} namespaces {', '.join(parts)}" if mine else nothing,
         why_not=obstacle,
         asks_person=bool(obstacle) or any(each.asks_person for each in mine),
     )

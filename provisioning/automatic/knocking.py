@@ -18,8 +18,8 @@ PATIENCE_SECONDS = (2.0, 3.0)
 """How long each try may take: one that is lost on the way says little."""
 PAUSE_SECONDS = 0.5
 """Between them: what starts again refuses for a moment."""
-AT_ONCE = 100
-"""Cells that are knocked at together."""
+AT_ONCE = 400
+"""Cells that are knocked at together: thrice as many that are silent are told of in time."""
 
 _FRONTEND = "temporal.api.workflowservice.v1.WorkflowService"
 _STALLED_SECONDS = 0.5

@@ -46,7 +46,10 @@ def plan(
     left = _left(state, sight)
     decisions: list[NamespaceDecision] = []
     obstacles: dict[str, str] = {}
-    for cell in (each for each in _lost(state, sight) if each in namespaces):
+    for cell in _lost(state, sight):
+        if cell not in namespaces:
+            obstacles[cell] = "its namespaces could not be read, or those of others come first"
+            continue
         found = list(leaving(cell, namespaces[cell], state, sight))
         if obstacle := _why_nothing_leaves(cell, state, sight, left):
             obstacles[cell] = obstacle

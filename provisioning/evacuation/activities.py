@@ -20,7 +20,7 @@ from provisioning.evacuation.ports import (
     Namespaces,
     ReplicaChanges,
 )
-from provisioning.evacuation.survey import survey
+from provisioning.evacuation.surveyor import Looking, Surveyor
 from provisioning.evacuation.types import EvacuationView, Move, MoveKind, Wish
 from provisioning.types import (
     AbortReplicaChange,
@@ -36,16 +36,6 @@ FOLLOW_FOR = timedelta(seconds=20)
 """A move of which there is no news for so long is asked for anew: the history stays short."""
 TELL_PHASE_AFTER = timedelta(seconds=2)
 """For those who watch; a failover that takes less is not told in parts."""
-
-
-@dataclass(frozen=True)
-class Looking:
-    cell: str
-    beside: tuple[str, ...]
-    """Namespaces to look at wherever they are."""
-    regions: tuple[str, ...]
-    """Whose cells something may be migrated to, beside the cell's own; empty when nothing is."""
-    migrates: bool
 
 
 @dataclass(frozen=True)
@@ -109,22 +99,7 @@ class EvacuationActivities:
 
     @activity.defn
     async def survey_cell(self, looking: Looking) -> Survey:
-        """Look at what concerns the cell."""
-        now = datetime.now(UTC)
-        cells = await self.fleet.cells()
-        here = await self.namespaces.in_cell(looking.cell)
-        known = {view.id for view in here}
-        beside = [name for name in looking.beside if name not in known]
-        elsewhere = await self.namespaces.named(beside) if beside else ()
-        own = [view.spec.region for view in cells if view.id == looking.cell]
-        return survey(
-            looking.cell,
-            cells,
-            [*here, *elsewhere],
-            await self.disturbances.read(),
-            now,
-            regions=(*own, *looking.regions) if looking.migrates else (),
-        )
+        return await Surveyor(self.namespaces, self.fleet, self.disturbances).look(looking)
 
     @activity.defn
     async def cordon_for_evacuation(self, cordon: CordonFor) -> bool:

@@ -13,13 +13,13 @@ from provisioning.evacuation.activities import (
     EvacuationActivities,
     LeaseAsked,
     LeaseTaken,
-    Looking,
     MoveAsked,
     MoveTaken,
     WishTold,
 )
 from provisioning.evacuation.facts import MoveFacts, Survey
 from provisioning.evacuation.following import Followed
+from provisioning.evacuation.surveyor import Looking
 from provisioning.evacuation.types import EvacuationView
 
 KEEP_TRYING = RetryPolicy(maximum_interval=timedelta(seconds=30))

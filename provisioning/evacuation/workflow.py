@@ -15,7 +15,6 @@ from provisioning.evacuation import plan as planner
 from provisioning.evacuation.activities import (
     CordonFor,
     LeaseAsked,
-    Looking,
 )
 from provisioning.evacuation.carrying import Carrier, reason_of
 from provisioning.evacuation.facts import Survey
@@ -23,6 +22,7 @@ from provisioning.evacuation.journal import note
 from provisioning.evacuation.leases import Hindrance
 from provisioning.evacuation.policy import EvacuationKind
 from provisioning.evacuation.seen import take_in, unfinished
+from provisioning.evacuation.surveyor import looking_for
 from provisioning.evacuation.turns import LOOK_AGAIN, LOOK_SOON
 from provisioning.evacuation.types import (
     Control,
@@ -150,10 +150,7 @@ class EvacuationWorkflow:
     async def _look(self) -> Survey | None:
         """Return the fleet as it is now; None when it cannot be seen."""
         state = self._state
-        migrates = state.kind is EvacuationKind.DRAIN
-        looking = Looking(
-            state.cell, unfinished(state), state.policy.other_regions, migrates=migrates
-        )
+        looking = looking_for(state.cell, state.kind, state.policy, unfinished(state))
         try:
             self._survey = await steps.survey(looking)
         except ActivityError as error:

@@ -79,27 +79,27 @@ def worse(approval: Approval, seen: EvidenceSeen) -> str:
     before = approval.evidence
     if before is None:
         return ""
-    told = []
+    parts = []
     if seen.failures > before.failures:
-        told.append(f"{seen.failures} visits have failed, and {before.failures} had")
+        parts.append(f"failed visits: {seen.failures}, and {before.failures} then")
     if seen.reverted > before.reverted:
-        told.append(f"{seen.reverted} cells went back, and {before.reverted} had")
+        parts.append(f"cells that went back: {seen.reverted}, and {before.reverted} then")
     if _rank(seen.verdict) > _rank(before.verdict):
-        told.append(f"the verdict is {seen.verdict}, and was {before.verdict or 'none against it'}")
+        parts.append(f"verdict: {seen.verdict}, and {before.verdict or 'nothing against it'} then")
     if new := [gate for gate in seen.answered if gate not in before.answered]:
-        told.append(f"people answer for {', '.join(new)}, and did not")
-    return "; ".join(told)
+        parts.append(f"gates that people answer for: {', '.join(new)}, and not then")
+    return "; ".join(parts)
 
 
 def told(seen: EvidenceSeen) -> str:
     """Say what speaks against the release, for people."""
-    parts = [] if seen.verdict is None else [f"a bake's verdict is {seen.verdict}"]
+    parts = [] if seen.verdict is None else [f"verdict: {seen.verdict}"]
     if seen.failures:
-        parts.append(f"{seen.failures} visits failed")
+        parts.append(f"failed visits: {seen.failures}")
     if seen.reverted:
-        parts.append(f"{seen.reverted} cells went back")
+        parts.append(f"cells that went back: {seen.reverted}")
     if seen.answered:
-        parts.append(f"people answer for the gates {', '.join(seen.answered)}")
+        parts.append(f"gates that people answer for: {', '.join(seen.answered)}")
     return "; ".join(parts) or "nothing speaks against it"
 
 

@@ -23,7 +23,6 @@ from provisioning.evacuation.types import (
     EvacuationView,
     Outcome,
     Phase,
-    Plan,
     StartEvacuation,
 )
 from provisioning.evacuation.view import view
@@ -80,7 +79,7 @@ class MemoryEvacuationWriter:
 
     def _view(self, state: EvacuationState) -> EvacuationView:
         state.revision += 1
-        return view(state, Plan(), datetime.now(UTC))
+        return view(state, datetime.now(UTC))
 
 
 @dataclass

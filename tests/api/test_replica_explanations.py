@@ -71,7 +71,7 @@ def test_its_last_failover_is_told_with_what_it_was_for() -> None:
         ((link(OTHER_CELL, CELL, lag=None),), "how far it is behind is not known"),
         # What is pulled the other way says nothing.
         ((link(CELL, OTHER_CELL),), "how far it is behind is not known"),
-        ((link(OTHER_CELL, CELL),), "was 1.5 s behind at 03:04:05 UTC"),
+        ((link(OTHER_CELL, CELL),), "was 1.50 s behind at 03:04:05 UTC"),
         (
             (link(OTHER_CELL, CELL, problems=("its stream is stuck", "3 dead letters")),),
             "does not keep up: its stream is stuck; 3 dead letters",

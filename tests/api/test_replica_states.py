@@ -137,6 +137,20 @@ def test_a_passive_replica_may_be_what_moves() -> None:
     assert [replica.cell for replica in replicas_wanted(there)] == [CELL, "aws-us-west-2-c2"]
 
 
+def test_a_replica_may_move_to_a_region_of_which_the_spec_does_not_know_yet() -> None:
+    moving = change(ReplicaChangeKind.MIGRATE, OTHER_CELL, "gcp-us-central1-c1", "gcp-us-central1")
+    pair = replace(replicated(REGION, OTHER), change=moving)
+    there = {"gcp-us-central1-c1": passive_replica("gcp-us-central1", number=2)}
+    arrived = replace(pair, passive={**pair.passive, **there})
+    alone = replace(arrived, passive=there)
+
+    for view in (arrived, alone):
+        assert [(each.cell, each.state) for each in replicas_wanted(view)] == [
+            (CELL, ReplicaState.ACTIVE),
+            ("gcp-us-central1-c1", ReplicaState.PASSIVE),
+        ]
+
+
 def test_a_cell_that_is_to_be_chosen_hides_nothing() -> None:
     moving = change(ReplicaChangeKind.MIGRATE, CELL, "", REGION)
     view = replace(namespace_view(), change=moving)

@@ -97,7 +97,7 @@ async def test_where_the_replicas_are_and_how_far_they_are_behind_is_told(
     assert passive.lag.total_seconds() == 1.5
     assert found.wanted == (REGION, OTHER)
     assert found.words[0] == f"{namespace} is active in {REGION} (cell {CELL})."
-    assert "was 1.5 s behind at 03:04:05 UTC" in found.words[1]
+    assert "was 1.50 s behind at 03:04:05 UTC" in found.words[1]
 
 
 @pytest.mark.parametrize("mode", FailoverMode)

@@ -13,11 +13,12 @@ OTHER = "aws-us-west-2"
 
 
 def looked(progress: ReplicaProgress, minutes: float = 0) -> NamespaceReplicas:
+    now = NOW + timedelta(minutes=minutes)
     change = ReplicaChange(
-        "7", ReplicaChangeKind.ADD, "op-1", "", "aws-us-west-2-c1", OTHER, NOW, progress
+        "7", ReplicaChangeKind.ADD, "op-1", "", "aws-us-west-2-c1", OTHER, NOW, progress, now
     )
     view = replace(replicated(REGION, OTHER), change=change)
-    return explain_replicas(view, (), None, NOW + timedelta(minutes=minutes))
+    return explain_replicas(view, (), None, now)
 
 
 def lines(*looks: tuple[NamespaceReplicas | None, float]) -> list[str]:
@@ -31,7 +32,7 @@ def test_a_phase_is_told_when_it_begins_and_when_the_next_one_does() -> None:
     assert lines(
         (looked(ReplicaProgress("join")), 0),
         (looked(ReplicaProgress("join")), 1),
-        (looked(ReplicaProgress("copy", done=4, of=4)), 2),
+        (looked(ReplicaProgress("copy", done=4, of=4), 2), 2.5),
         (None, 5),
     ) == [
         "  … Join the cells",

@@ -81,7 +81,7 @@ def test_an_approval_in_view_of_other_evidence_is_refused_and_told_what_is_seen_
 
     assert refused is not None
     assert "the evidence is not what was looked at" in refused
-    assert "now 1 visits failed" in refused
+    assert "now failed visits: 1" in refused
     assert approve(made) is None
 
 
@@ -103,7 +103,7 @@ def test_a_failure_that_comes_after_an_approval_makes_it_void() -> None:
 
     assert actors(made) == []
     (message,) = told(made)
-    assert "ring 1: the evidence has turned worse (1 visits have failed, and 0 had)" in message
+    assert "ring 1: the evidence has turned worse (failed visits: 1, and 0 then)" in message
     assert "since bob agreed: approve it anew" in message
 
 
@@ -118,7 +118,7 @@ def test_a_verdict_that_earns_nothing_makes_an_approval_void(verdict: Verdict) -
     made.plan()
 
     assert actors(made) == []
-    assert f"the verdict is {verdict}, and was none against it" in told(made)[0]
+    assert f"verdict: {verdict}, and nothing against it then" in told(made)[0]
 
 
 def test_what_is_undecided_makes_no_approval_void() -> None:
@@ -140,7 +140,7 @@ def test_a_gate_that_somebody_answers_for_since_makes_an_approval_void() -> None
 
     made.plan()
 
-    assert "people answer for canary, and did not" in told(made)[0]
+    assert "gates that people answer for: canary, and not then" in told(made)[0]
 
 
 def test_evidence_that_turns_better_leaves_an_approval_as_it_is() -> None:

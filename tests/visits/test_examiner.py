@@ -90,6 +90,7 @@ async def test_a_part_that_stands_still_is_found_and_so_is_its_way_back(
     part, canary = await examiner.examine(CELL, spec)
     assert part.startswith(f"the ingress at {spec.addresses.ingress_admin} fails")
     assert canary.startswith("the canary did not come back: ")
+    assert len(await examiner.health(CELL, spec)) == len(await examiner.canaries(CELL, spec)) == 1
     await replacements.enter_async_context(processes.envoy(cell.cell.ingress))
     await eventually(is_well, within=PATIENCE)
 

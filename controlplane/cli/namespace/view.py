@@ -9,6 +9,9 @@ from controlplane.cli.output import moment, print_facts, results, table
 from controlplane.cli.spec.ca_bundle import authorities
 from controlplane.cli.spec.difference import Change
 
+_AFTER_ENDPOINT = 4
+"""The place in the list of facts."""
+
 
 def show(namespace: Namespace) -> None:
     """Print what there is to know of one namespace."""
@@ -31,7 +34,7 @@ def show(namespace: Namespace) -> None:
     if namespace.async_operation_id:
         facts.append(("Operation", namespace.async_operation_id))
     if len(spec.replicas) > 1:
-        facts.insert(-2, ("High availability", _high_availability(spec)))
+        facts.insert(_AFTER_ENDPOINT, ("High availability", _high_availability(spec)))
     print_facts(facts)
 
 

@@ -118,6 +118,11 @@ def peer_gets_nothing(fleet: Watched) -> None:
     fleet.deaf = {(W1, E1)}
 
 
+def peer_in_doubt_itself_and_others_mistaken(fleet: Watched) -> None:
+    fleet.deaf, fleet.wrong = {(W1, E1)}, {E1}
+    fleet.liars = {WEST: {E1}, NORTH: {W1}}
+
+
 def cell_lost_and_all_workers_slow(fleet: Watched) -> None:
     fleet.lost, fleet.silent = {E1}, {EAST, WEST, NORTH}
 
@@ -295,6 +300,7 @@ TABLE = [
     Row(two_vantages_of_one_kind_mistaken, Verdict.SUSPECTED, NOT_LOST, "2 of 5"),
     Row(all_workers_mistaken, Verdict.SUSPECTED, NOT_LOST, "no word of a second kind"),
     Row(peer_gets_nothing, Verdict.WELL, NOT_LOST),
+    Row(peer_in_doubt_itself_and_others_mistaken, Verdict.SUSPECTED, NOT_LOST, "2 of 5"),
     Row(cell_lost_and_all_workers_slow, Verdict.UNKNOWN, NOT_LOST, "0 of"),
     Row(cell_lost_and_two_regions_slow, Verdict.SUSPECTED, NOT_LOST, "3 are needed"),
     Row(cell_lost_and_entity_stale, Verdict.LOST, MOVED, "4 of 5"),

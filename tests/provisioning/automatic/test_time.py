@@ -115,6 +115,22 @@ def test_a_round_in_which_the_fleet_cannot_be_seen_concludes_nothing(fleet: Watc
     assert fleet.view.blind == ""
 
 
+def test_a_lost_cell_whose_namespaces_cannot_be_read_is_not_said_to_be_empty(
+    fleet: Watched,
+) -> None:
+    fleet.lost, fleet.unreadable = {E1}, True
+    fleet.watch(2 * MINUTE)
+
+    told = fleet.told(E1)
+    assert told.verdict is Verdict.LOST
+    assert (told.next, told.asks_person) == ("", True)
+    assert "could not be read" in told.why_not
+
+    fleet.unreadable = False
+    fleet.look()
+    assert names(fleet.moved) == [ORDERS]
+
+
 def test_a_vantage_point_that_takes_too_long_is_not_believed(fleet: Watched) -> None:
     fleet.lost = {E1}
 
@@ -136,6 +152,20 @@ def test_a_visit_may_take_its_time_and_no_longer(fleet: Watched) -> None:
     assert fleet.told(E1).verdict is Verdict.SUSPECTED
 
     assert names(fleet.watch(2 * MINUTE)) == [ORDERS]
+
+
+def test_restarts_that_were_planned_are_not_held_against_a_cell(fleet: Watched) -> None:
+    for _ in range(4):
+        fleet.lost, fleet.changed[E1] = {E1}, CellFacts(E1, EAST, visit="spring (server)")
+        fleet.watch(MINUTE)
+        fleet.lost = set()
+        del fleet.changed[E1]
+        fleet.watch(MINUTE)
+    assert fleet.moved == []
+
+    lose(fleet, E1)
+
+    assert names(fleet.moved) == [ORDERS]
 
 
 def test_a_cell_that_comes_and_goes_is_held_and_a_person_is_asked(fleet: Watched) -> None:
@@ -350,12 +380,34 @@ def test_a_loss_after_a_return_is_another_loss(fleet: Watched) -> None:
     assert there.operation != again.operation
 
 
-def test_no_more_namespaces_move_at_once_than_may(fleet: Watched) -> None:
-    fleet.has(*(namespace(f"n{n:03}.acme1", E1, W1) for n in range(100)))
-    fleet.state.policy = replace(fleet.state.policy, most_per_minute=30, most_at_once=10)
+def test_what_was_begun_stops_while_it_is_not_certain_any_more(fleet: Watched) -> None:
+    fleet.has(namespace(BILLS, E1, W1))
+    fleet.state.policy = replace(fleet.state.policy, most_per_minute=1)
     lose(fleet, E1)
-    fleet.watch(10 * MINUTE)
+    assert names(fleet.moved) == [BILLS]
 
+    fleet.lost, fleet.liars, fleet.silent = set(), {EAST: {E1}, WEST: {E1}}, {NORTH}
+    assert fleet.watch(5 * MINUTE) == []
+    assert fleet.told(E1).verdict is Verdict.LOST
+    assert fleet.decision(ORDERS).reason == (
+        "in the latest round it was not found lost: 2 of 5 vantage points say lost, 2 well: "
+        "3 are needed"
+    )
+
+    fleet.lost, fleet.liars, fleet.silent = {E1}, {}, set()
+    assert names(fleet.watch(MINUTE)) == [ORDERS]
+
+
+def test_no_more_namespaces_move_at_once_and_in_a_minute_than_may(fleet: Watched) -> None:
+    fleet.has(*(namespace(f"n{n:03}.acme1", E1, W1) for n in range(50)))
+    fleet.state.policy = replace(fleet.state.policy, most_per_minute=15, most_at_once=10)
+    fleet.lost, begin = {E1}, fleet.now
+
+    told = [(fleet.now - begin, len(fleet.look().moves)) for _ in range(36)]
+
+    assert max(moves for _, moves in told) == 10
+    for since, _ in told:
+        assert sum(moves for at, moves in told if since <= at < since + MINUTE) <= 15
     assert {found.active for found in fleet.namespaces.values()} == {W1}
     assert names(fleet.moved)[:2] == ["n000.acme1", "n001.acme1"]
 

@@ -67,6 +67,8 @@ class Watched:
     """Who gets nothing from whom, though both are well."""
     stale: set[str] = field(default_factory=set)
     """Cells whose entities have said nothing for long."""
+    unreadable: bool = False
+    """Whether the store says nothing of namespaces."""
     wrong: set[str] = field(default_factory=set)
     """Cells whose entities take them for not ready, though they serve."""
     changed: dict[str, CellFacts] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Watched:
         found = {
             cell: [n for n in self.namespaces.values() if cell in _cells(n)]
             for cell in planner.to_survey(state, sight)
+            if not self.unreadable
         }
         progress.settle(state, found, self.now)
         self.plan = planner.plan(state, sight, found)

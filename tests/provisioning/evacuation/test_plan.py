@@ -13,6 +13,7 @@ from provisioning.evacuation.policy import (
     check_policy,
     default_policy,
 )
+from provisioning.evacuation.preview import preview
 from provisioning.evacuation.types import (
     Control,
     ControlKind,
@@ -20,6 +21,7 @@ from provisioning.evacuation.types import (
     Outcome,
     Phase,
     Start,
+    StartEvacuation,
     Status,
     WaitCode,
 )
@@ -366,7 +368,8 @@ def test_no_more_begin_within_a_minute_than_the_policy_lets() -> None:
 
     assert [start.namespace for start in decided.starts] == ["n0", "n1"]
     assert reasons(decided) == dict.fromkeys(("n2", "n3", "n4"), WaitCode.RATE)
-    assert pretended.turn().wake_at == NOW + MINUTE
+    later = pretended.turn()
+    assert (later.starts, later.wake_at) == ((), NOW + MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -468,3 +471,44 @@ def test_a_skipped_namespace_stays_and_the_others_move() -> None:
     assert state.namespaces["a"].message == "skipped by bob: because"
     assert state.namespaces["b"].status is Status.MOVED
     assert pretended.now - NOW < MINUTE
+
+
+def test_a_preview_says_what_would_be_moved_where_and_what_would_not() -> None:
+    pretended = world(
+        a_namespace("gold", tier=Tier.GOLD),
+        a_namespace("bronze", passive=("far",)),
+        a_namespace("single", passive=()),
+        replace(a_namespace("behind"), behind="there lacks 3"),
+    )
+    request = StartEvacuation("e1", HERE, EVACUATE, default_policy(EVACUATE), "ann", "a test")
+
+    seen = preview(request, pretended.survey(), NOW)
+
+    assert [(each.namespace, each.target) for each in seen.failovers] == [
+        ("gold", "there"),
+        ("bronze", "far"),
+    ]
+    assert {each.namespace: each.code for each in seen.obstacles} == {
+        "single": WaitCode.SINGLE_REPLICA,
+        "behind": WaitCode.BEHIND,
+    }
+    assert seen.migrations == ()
+    assert seen.takes == 17 * SECOND, "the second begins two seconds after the first"
+    assert pretended.state.namespaces == {}, "nothing has begun"
+
+
+def test_a_preview_of_a_drain_says_where_each_replica_would_go() -> None:
+    pretended = world(
+        a_namespace("pair", passive=("far",)),
+        a_namespace("passive", "far", (HERE,)),
+        a_namespace("single", passive=()),
+    )
+    request = StartEvacuation("e1", HERE, DRAIN, default_policy(DRAIN), "ann", "a test")
+
+    seen = preview(request, pretended.survey(), NOW)
+
+    assert [start.namespace for start in seen.failovers] == ["pair"]
+    assert {start.namespace: start.target for start in seen.migrations} == dict.fromkeys(
+        ("pair", "passive", "single"), "there"
+    )
+    assert seen.obstacles == ()
