@@ -17,6 +17,8 @@ from cells.types import CellState
 from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
 from controlplane.payloads import data_converter
+from provisioning.evacuation.types import EvacuationState
+from provisioning.evacuation.workflow import EvacuationWorkflow
 from provisioning.types import NamespaceState
 from provisioning.workflow import NamespaceWorkflow
 from rollout.types import RolloutState
@@ -26,12 +28,14 @@ HISTORIES = sorted(Path(__file__).with_name("histories").glob("*.json"))
 GOLDEN = Path(__file__).with_name("golden")
 STATES: dict[str, TypeAdapter[Any]] = {
     "cell": TypeAdapter(CellState),
+    "evacuation": TypeAdapter(EvacuationState),
     "namespace": TypeAdapter(NamespaceState),
     "rollout": TypeAdapter(RolloutState),
 }
 WORKFLOWS = [
     CellVisitWorkflow,
     CellWorkflow,
+    EvacuationWorkflow,
     LedgerWorkflow,
     NamespaceWorkflow,
     RolloutWorkflow,
@@ -48,7 +52,7 @@ async def test_history_replays(path: Path) -> None:
 
 
 def test_there_are_histories_of_every_kind() -> None:
-    kinds = {"cell", "ledger", "namespace", "rollout", "visit"}
+    kinds = {"cell", "evacuation", "ledger", "namespace", "rollout", "visit"}
     assert {path.stem.split("_")[0] for path in HISTORIES} == kinds
 
 

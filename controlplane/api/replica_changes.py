@@ -83,13 +83,15 @@ class ReplicaChanges:
     async def migrate(
         self, caller: Principal, namespace: str, operation: str, wanted: NewMigration
     ) -> OperationDetails:
+        region = wanted.region or await self._region(wanted.cell)
+
         async def ask(_: NamespaceView) -> NamespaceView:
             return await self.writer.migrate(
                 namespace,
                 MigrateNamespace(
                     operation,
                     source=wanted.source,
-                    region=wanted.region,
+                    region=region,
                     cell=wanted.cell,
                     soak=wanted.soak,
                     confirmed=wanted.confirmed,
@@ -125,6 +127,15 @@ class ReplicaChanges:
         return await self._begin(
             caller, OperationKind.ABORT_CHANGE, namespace, operation, asked, ask, change
         )
+
+    async def _region(self, cell: str) -> str:
+        """Return where a cell that is named is; empty where none is."""
+        if not cell:
+            return ""
+        found = await self.reads.cell(cell)
+        if found is None:
+            raise not_found(f"cell {cell!r} not found: `controlplane cell list` shows them all")
+        return found.spec.region
 
     async def _begin(
         self,

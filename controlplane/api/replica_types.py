@@ -38,7 +38,7 @@ class NewMigration(StrictBody):
     source: Name = ""
     """The cell to leave; empty for the one in which the namespace is active."""
     region: Name = ""
-    """Where to; empty for the region that it is in."""
+    """Where to; empty for that of `cell`, or without one for the region that it is in."""
     cell: Name = ""
     """Where to exactly; empty to have it chosen."""
     soak: Annotated[timedelta, Field(ge=timedelta(0), le=LONGEST_SOAK)] = timedelta(0)

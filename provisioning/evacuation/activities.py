@@ -224,12 +224,18 @@ class EvacuationActivities:
                     MigrateNamespace(
                         operation=move.operation,
                         source=move.source,
+                        region=await self._region(move.target),
                         cell=move.target,
                         soak=move.soak,
                         confirmed=move.wish is Wish.CONFIRM,
                         reason=asked.reason,
                     ),
                 )
+
+    async def _region(self, cell: str) -> str:
+        """Return where a cell is; empty for one that has left the fleet."""
+        found = (view.spec.region for view in await self.fleet.cells() if view.id == cell)
+        return next(found, "")
 
 
 def _cordoned_by(cordon: CordonFor) -> str:

@@ -47,7 +47,7 @@ def preview(request: StartEvacuation, survey: Survey, now: datetime) -> Preview:
     state.policy = replace(
         request.policy, at_once=_UNLIMITED, per_minute=_UNLIMITED, migrate_at_once=_UNLIMITED
     )
-    away = take_turns(state, survey, now)
+    away, known = take_turns(state, survey, now), state.namespaces
     left = [Wait(mark.namespace, mark.code, mark.message) for mark in away.marks]
     waits = [wait for wait in away.waits if wait.code is not WaitCode.STAGE]
     migrated = Plan()
@@ -55,11 +55,11 @@ def preview(request: StartEvacuation, survey: Survey, now: datetime) -> Preview:
         migrated = _migrated(state, survey, now)
         moved = {start.namespace for start in migrated.starts}
         waits = [wait for wait in waits if wait.namespace not in moved]
-        known = {wait.namespace for wait in waits}
-        waits += [wait for wait in migrated.waits if wait.namespace not in known]
+        told = {wait.namespace for wait in waits}
+        waits += [wait for wait in migrated.waits if wait.namespace not in told]
     moving = {start.namespace for start in (*away.starts, *migrated.starts)}
     state.policy = request.policy
-    state.namespaces = {name: state.namespaces[name] for name in sorted(moving)}
+    state.namespaces = {name: known[name] for name in sorted(moving)}
     ends = estimate(state, 0.5, now)
     return Preview(
         failovers=away.starts,

@@ -185,6 +185,19 @@ async def test_a_namespace_is_migrated_by_operators_whosever_it_is(
     assert (wanted.soak.total_seconds(), wanted.confirmed) == (3600, False)
 
 
+async def test_a_migration_to_a_cell_is_one_to_its_region(
+    api: RunningApi, tenant: Tenant, operator: Tenant
+) -> None:
+    namespace = await pair(api, tenant)
+    nowhere = await ask(operator, namespace, "migrations", cell="nowhere-c1", reason="x")
+
+    await begun(operator, namespace, "migrations", cell="synthetic-c0", reason="x")
+
+    assert nowhere.status_code == httpx.codes.NOT_FOUND
+    (wanted,) = api.writer.namespaces[namespace].wanted_changes
+    assert (wanted.target, wanted.region) == ("synthetic-c0", "gcp-us-central1")
+
+
 async def test_a_migration_is_listed_confirmed_and_aborted_by_its_id(
     api: RunningApi, tenant: Tenant, operator: Tenant
 ) -> None:

@@ -31,7 +31,7 @@ class Regression:
     flaws: Mapping[str, Flaw]
     only_under_load: bool = False
     in_one_cell: bool = False
-    """Of all that are changed in a ring, in one only."""
+    """Of each ring's last batch."""
 
 
 def constantly(share: float) -> Flaw:

@@ -53,7 +53,7 @@ def roll_out(
 ) -> Course:
     """Bake through the rings, up to the first comparison that fails.
 
-    A flaw shows in all changed cells, or in the same one of them all along.
+    A flaw shows in all changed cells, or in a single one of each ring's last batch.
     """
     chance, course, spent, changed = np.random.default_rng(seed), Course(), timedelta(0), 0
     for ring in rings:
@@ -66,7 +66,8 @@ def roll_out(
             # When the ring has none left, those of the next one; at the very end there are none.
             siblings = whole - done or (0 if ring is rings[-1] else 6)
             struck = 1 if in_one_cell else done
-            found = bake(chance, ring, done, struck, siblings, length, harmful, course)
+            harm = harmful if last or not in_one_cell else {}
+            found = bake(chance, ring, done, struck, siblings, length, harm, course)
             if found is not None:
                 after, metric, verdict = found
                 course.halt = Halt(ring.number, changed + done, spent + after, metric, verdict)

@@ -49,3 +49,13 @@ def test_what_is_bad_only_under_load_is_found_with_the_first_cell_that_has_load(
     assert halt is not None
     assert halt.ring == 1
     assert halt.cells == sum(SYNTHETIC.batches) + 1
+
+
+def test_what_is_bad_in_one_cell_among_many_is_found_in_its_ring() -> None:
+    crowded = Ring(1, (1, 11), 4 * HOUR, 24 * HOUR, loaded=True)
+    flaws = {"API latency": constantly(0.5)}
+
+    halt = roll_out(1, flaws, in_one_cell=True, rings=(crowded, crowded)).halt
+
+    assert halt is not None
+    assert (halt.ring, halt.cells, halt.metric) == (1, 12, "API latency")

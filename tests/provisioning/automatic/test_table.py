@@ -209,6 +209,10 @@ def target_of_three_lost_too(fleet: Watched) -> None:
     fleet.has(namespace(ORDERS, E1, W1, N1))
 
 
+def target_whose_entity_is_silent(fleet: Watched) -> None:
+    fleet.lost, fleet.stale = {E1}, {W1}
+
+
 def target_without_headroom(fleet: Watched) -> None:
     cell_lost(fleet)
     fleet.changed[W1] = CellFacts(W1, WEST, shortages=("namespaces: 0 needed, -1 free",))
@@ -334,6 +338,7 @@ TABLE = [
     # Can somebody take over?
     Row(target_lost_too, Verdict.LOST, Choice.WAITS, "c1: is lost: "),
     Row(target_of_three_lost_too, Verdict.LOST, MOVED),
+    Row(target_whose_entity_is_silent, Verdict.LOST, Choice.WAITS, "c1: not ready: "),
     Row(target_without_headroom, Verdict.LOST, Choice.WAITS, "no headroom: namespaces: 0 needed"),
     Row(target_visited, Verdict.LOST, Choice.WAITS, "being brought to spring"),
     Row(target_leased, Verdict.LOST, Choice.WAITS, "evacuation/w1 is at it"),

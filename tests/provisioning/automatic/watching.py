@@ -161,6 +161,8 @@ class Watched:
             for peer in _cells(each)
         }
         ready = ConditionStatus.FALSE if down and not region_is_silent else ConditionStatus.TRUE
+        if cell in self.stale:
+            ready = ConditionStatus.UNKNOWN
         return replace(
             told,
             ready=ready if told.ready is ConditionStatus.UNKNOWN else told.ready,
