@@ -67,8 +67,9 @@ def routes(elsewhere: Iterable[Elsewhere]) -> Json:
 
 
 def discovered_routes() -> Json:
-    """Return how Envoy takes the routes from the gatekeeper."""
-    source: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "1s"}
+    """Return how Envoy takes the routes from the gatekeeper: it waits for them before it listens,
+    and listens all the same when there is no gatekeeper."""
+    source: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "10s"}
     return {"route_config_name": ROUTES, "config_source": source}
 
 

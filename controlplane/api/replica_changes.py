@@ -83,9 +83,8 @@ class ReplicaChanges:
     async def migrate(
         self, caller: Principal, namespace: str, operation: str, wanted: NewMigration
     ) -> OperationDetails:
-        region = wanted.region or await self._region(wanted.cell)
-
         async def ask(_: NamespaceView) -> NamespaceView:
+            region = wanted.region or await self._region(wanted.cell)
             return await self.writer.migrate(
                 namespace,
                 MigrateNamespace(

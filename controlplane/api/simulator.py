@@ -45,7 +45,7 @@ class SimulatorProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            # A group of its own: the server that it starts has to go with it.
+            # A group of its own: Ctrl-C at the terminal is for the API, which then ends it.
             start_new_session=True,
         )
         try:

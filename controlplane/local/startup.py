@@ -123,9 +123,10 @@ class Startup:
                 cell.server_program,
             )
         await self._start(cell.cell.temporal, lambda: cell.answers(cell.cell.temporal))
-        await self._start(cell.cell.envoy, lambda: cell.answers(cell.cell.envoy))
         await postgres
         await self._start(cell.cell.gatekeeper, lambda: cell.answers(cell.cell.gatekeeper))
+        # It waits for what the gatekeeper has to say before it listens.
+        await self._start(cell.cell.envoy, lambda: cell.answers(cell.cell.envoy))
         await self._start(cell.cell.bridge, lambda: cell.answers(cell.cell.bridge))
 
     async def _worker(self) -> None:

@@ -1,7 +1,7 @@
 """The workflow executions that one cell holds of a namespace, whether it is active there or not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -12,7 +12,9 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
     ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -98,11 +100,7 @@ class Executions:
             namespace=self.namespace, page_size=_PAGE, query=_query(span)
         )
         while True:
-            answer = await _patiently(
-                lambda: self.service.client.workflow_service.list_workflow_executions(
-                    request, metadata=OWN_STATE, timeout=CALL
-                )
-            )
+            answer = await self._page(request)
             # One that ends between two pages may be listed twice, as it was and as it is.
             found.update({info.execution.run_id: _seen(info) for info in answer.executions})
             if not answer.next_page_token:
@@ -119,22 +117,48 @@ class Executions:
 
         await asyncio.gather(*(measure(execution) for execution in executions))
 
-    async def _events(self, execution: Seen) -> int:
-        request = DescribeWorkflowExecutionRequest(
+    async def running(self) -> AsyncIterator[WorkflowExecution]:
+        """Yield all that run now."""
+        request = ListWorkflowExecutionsRequest(
             namespace=self.namespace,
-            execution=WorkflowExecution(workflow_id=execution.workflow_id, run_id=execution.run_id),
+            page_size=_PAGE,
+            query=f"{_ANY_DIVISION} AND ExecutionStatus = 'Running'",
         )
+        while True:
+            answer = await self._page(request)
+            for info in answer.executions:
+                yield info.execution
+            if not answer.next_page_token:
+                return
+            request.next_page_token = answer.next_page_token
+
+    async def describe(
+        self, execution: WorkflowExecution
+    ) -> DescribeWorkflowExecutionResponse | None:
+        """Return what the cell knows of an execution; None when it is gone by now."""
+        request = DescribeWorkflowExecutionRequest(namespace=self.namespace, execution=execution)
         try:
-            answer = await _patiently(
+            return await _patiently(
                 lambda: self.service.client.workflow_service.describe_workflow_execution(
                     request, metadata=OWN_STATE, timeout=CALL
                 )
             )
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return 0
+                return None
             raise
-        return answer.workflow_execution_info.history_length
+
+    async def _events(self, seen: Seen) -> int:
+        execution = WorkflowExecution(workflow_id=seen.workflow_id, run_id=seen.run_id)
+        described = await self.describe(execution)
+        return 0 if described is None else described.workflow_execution_info.history_length
+
+    async def _page(self, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
+        return await _patiently(
+            lambda: self.service.client.workflow_service.list_workflow_executions(
+                request, metadata=OWN_STATE, timeout=CALL
+            )
+        )
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:

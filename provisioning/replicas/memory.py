@@ -135,6 +135,10 @@ class MemoryReplication:
         if self._of(at).active != active:
             raise failed_precondition(f"{at.cell} does not take {active} for the active cell")
 
+    async def revive(self, active: Incarnation) -> int:
+        self._begin("revive", active.cell)
+        return 0
+
     async def withdraw(self, active: Incarnation, cell: str) -> None:
         self._begin("withdraw", active.cell, cell)
         replicated = self._of(active)

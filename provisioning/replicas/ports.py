@@ -62,6 +62,12 @@ class Replication(Protocol):
         """Return once the cell `at` acts on `active` being the active one; raise if it does not."""
         ...
 
+    async def revive(self, active: Incarnation) -> int:
+        """Hand out again the work that a failover left lying in the active cell; return of how
+        many workflow executions. Not needed for a failover to be over: now and then the service
+        loses a task in its moment, and the workflow would stand still for ever."""
+        ...
+
     async def withdraw(self, active: Incarnation, cell: str) -> None:
         """Tell the namespace that `cell` has no replica any more, and delete it there; return once
         it is gone. A cell that does not answer is left for the next call."""

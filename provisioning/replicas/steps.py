@@ -164,8 +164,10 @@ async def route(replica: Incarnation, active: str, patience: ActivityConfig) -> 
     await _run(ReplicaActivities.route_requests, Between(replica, active), **patience)
 
 
-async def observe(at: Incarnation) -> ReplicationFacts | None:
-    return await _run(ReplicaActivities.observe_replication, at, **FOR_A_WHILE)
+async def observe(
+    at: Incarnation, patience: ActivityConfig = FOR_A_WHILE
+) -> ReplicationFacts | None:
+    return await _run(ReplicaActivities.observe_replication, at, **patience)
 
 
 async def publish_dns(target: Incarnation) -> DnsFacts:

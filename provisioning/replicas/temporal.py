@@ -16,6 +16,7 @@ from provisioning.replicas import (
     forcing,
     handover,
     records,
+    reviving,
     withdrawing,
 )
 from provisioning.replicas.executions import Executions
@@ -116,6 +117,12 @@ class TemporalReplication:
                 f"{within.total_seconds():g} s: it takes "
                 f"{'none' if heard is None else heard} for that"
             ) from None
+
+    async def revive(self, active: Incarnation) -> int:
+        with translated(active, "hand out again what lies in"):
+            service = await self._services.of(active.cell)
+            record = await records.require_active(service, active)
+            return await reviving.revive(Executions(service, active.namespace), record.uuid)
 
     async def withdraw(self, active: Incarnation, cell: str) -> None:
         with translated(active, f"remove the replica in cell {cell} of"):

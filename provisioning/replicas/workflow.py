@@ -72,6 +72,8 @@ class ReplicaChangeWorkflow:
         self._confirmed = request.confirmed
         self._opened = False
         self._is_beyond_return = False
+        self._led_to = request.active.cell
+        """Where ingress and DNS were last told to lead, whatever came of it."""
         self._under_way: asyncio.Future[Any] | None = None
 
     @workflow.run
@@ -260,15 +262,26 @@ class ReplicaChangeWorkflow:
             # Out of a handover, whoever gave it up. A cell that is lost is in none that matters.
             with contextlib.suppress(FailureError):
                 await steps.settle(active, steps.BRIEFLY)
-            raise
+            if not await self._is_active(target):
+                raise
+
+    async def _is_active(self, replica: ReplicaAt) -> bool:
+        """Return whether the replica says so of itself; one that does not answer is not."""
+        try:
+            facts = await steps.observe(self._incarnation(replica), steps.BRIEFLY)
+        except FailureError:
+            return False
+        return facts is not None and facts.active == replica.cell
 
     async def _switch(
         self, source: ReplicaAt, target: ReplicaAt, *, forced: bool, took: timedelta
     ) -> None:
         """Lead everybody to the target; nothing interrupts this."""
+        self._led_to = target.cell
         await self._enter(Phase.SWITCH, f"to {target.cell}")
         now_active = self._incarnation(target)
-        await steps.await_active(now_active, target.cell)
+        # It is active, whether or not it can be seen to act on it.
+        await _succeeds(steps.await_active(now_active, target.cell))
         others = [source, *(r for r in self._request.passive if r.cell != target.cell)]
         replicas = (target, *others)
         published, followed = await asyncio.gather(
@@ -301,17 +314,17 @@ class ReplicaChangeWorkflow:
 
     async def _remove(self, source: ReplicaAt, active: ReplicaAt) -> None:
         """Take the replica away for good, however long it takes."""
-        self._is_beyond_return = True
+        self._is_beyond_return, self._undos = True, []
         target = self._incarnation(source)
         # First, so that the namespace does not look after it any more.
         await self._report(ReplicaChangeReport(self._request.id, removed=source.cell))
         await self._enter(Phase.CLOSE, f"cell {source.cell}")
-        await steps.close_ingress(target)
+        await self._finish(lambda: steps.close_ingress(target))
         await self._enter(Phase.WITHDRAW, f"from {source.cell}")
-        await steps.withdraw(self._incarnation(active), source.cell)
+        await self._finish(lambda: steps.withdraw(self._incarnation(active), source.cell))
         await self._enter(Phase.CLEAN, f"cell {source.cell}")
-        await steps.remove_database(target)
-        await steps.release(target)
+        await self._finish(lambda: steps.remove_database(target))
+        await _release(target)
 
     async def _migrate(self) -> str:
         request = self._request
@@ -345,16 +358,17 @@ class ReplicaChangeWorkflow:
     async def _fail_back(self, source: ReplicaAt, target: ReplicaAt) -> None:
         active = self._incarnation(source)
         facts = await steps.observe(self._incarnation(target))
-        if facts is not None and facts.active == target.cell:
-            return
-        await self._complete(source, target)
-        try:
-            await steps.hand_over(active, target.cell, MIGRATION_PATIENCE, ALLOWED_LAG)
-        except FailureError:
-            with contextlib.suppress(FailureError):
-                await steps.settle(active, steps.BRIEFLY)
-            raise
-        await self._switch(source, target, forced=False, took=timedelta(0))
+        if facts is None or facts.active != target.cell:
+            await self._complete(source, target)
+            try:
+                await steps.hand_over(active, target.cell, MIGRATION_PATIENCE, ALLOWED_LAG)
+            except FailureError:
+                with contextlib.suppress(FailureError):
+                    await steps.settle(active, steps.BRIEFLY)
+                raise
+        # Also when it was handed over by a call whose reply was lost.
+        if self._led_to != target.cell:
+            await self._switch(source, target, forced=False, took=timedelta(0))
 
     # Undoing.
 
@@ -363,16 +377,22 @@ class ReplicaChangeWorkflow:
         self._is_beyond_return, self._stopping = True, False
         if self._undos:
             await self._enter(Phase.UNDO, why)
-        pause = FIRST_PAUSE
         while self._undos:
+            await self._finish(self._undos[-1], f"{why}; the undo fails, and is tried again: ")
+            self._undos.pop()
+
+    async def _finish(self, step: Undo, saying: str = "it fails, and is tried again: ") -> None:
+        """Take a step to which there is no alternative, however often it fails."""
+        pause = FIRST_PAUSE
+        while True:
             try:
-                await self._undos[-1]()
+                await step()
             except (FailureError, _Hopeless) as error:
-                await self._tell(f"{why}; the undo fails, and is tried again: {_reason(error)}")
+                await self._tell(f"{saying}{_reason(error)}")
                 await workflow.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
-                self._undos.pop()
+                return
 
     async def _withdraw(self, added: ReplicaAt) -> None:
         await self._report(ReplicaChangeReport(self._request.id, removed=added.cell))
@@ -430,7 +450,13 @@ class ReplicaChangeWorkflow:
 
 
 def _releasing(target: Incarnation) -> Undo:
-    return lambda: steps.release(target)
+    return lambda: _release(target)
+
+
+async def _release(target: Incarnation) -> None:
+    # A cell that is gone holds nothing.
+    with contextlib.suppress(ApplicationError):
+        await steps.release(target)
 
 
 async def _succeeds(step: Awaitable[None]) -> bool:

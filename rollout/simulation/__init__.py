@@ -1,1 +1,1 @@
-"""A rollout before it happens: the real workflow over a pretended fleet, in skipped time."""
+"""A rollout before it happens: the real workflow over a pretended fleet, in virtual time."""

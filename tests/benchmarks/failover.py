@@ -107,6 +107,7 @@ async def _count_lost(tenancy: Tenancy, load: Load) -> None:
     """Print how many orders are nowhere, which is what a forced failover may cost."""
 
     async def are_done() -> bool:
+        await tenancy.replication.revive(tenancy.here)
         statuses = await tenancy.statuses(tenancy.source)
         return all("RUNNING" not in statuses.get(placed, []) for placed in load.placed)
 

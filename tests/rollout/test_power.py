@@ -55,7 +55,7 @@ def test_what_is_bad_in_one_cell_among_many_is_found_in_its_ring() -> None:
     crowded = Ring(1, (1, 11), 4 * HOUR, 24 * HOUR, loaded=True)
     flaws = {"API latency": constantly(0.5)}
 
-    halt = roll_out(1, flaws, in_one_cell=True, rings=(crowded, crowded)).halt
+    halt = roll_out(1, flaws, in_one_cell=True, rings=(crowded, LOADED)).halt
 
     assert halt is not None
     assert (halt.ring, halt.cells, halt.metric) == (1, 12, "API latency")

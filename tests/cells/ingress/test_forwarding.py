@@ -411,16 +411,20 @@ async def test_requests_are_passed_on_after_a_start_without_the_database(
 async def test_requests_are_passed_on_while_the_gatekeeper_is_away_and_after_its_return(
     bare: SmallCell, tenant: Tenant, tmp_path: Path
 ) -> None:
-    async with processes.envoy(bare.ingress), contextlib.AsyncExitStack() as stack:
-        async with processes.gatekeeper(bare.gatekeeper, tmp_path):
-            await bare.enforce(bare.record(tenant, rules=passive(tenant)))
-            channel = await stack.enter_async_context(raw_channel(bare, tenant))
-            await reaches(channel, tenant, WEST)
+    there = bare.gatekeeper.cell
+    async with contextlib.AsyncExitStack() as stack, contextlib.AsyncExitStack() as gatekeeper:
+        await gatekeeper.enter_async_context(processes.gatekeeper(bare.gatekeeper, tmp_path))
+        await stack.enter_async_context(processes.envoy(bare.ingress))
+        await bare.enforce(bare.record(tenant, rules=passive(tenant)))
+        channel = await stack.enter_async_context(raw_channel(bare, tenant))
+        await reaches(channel, tenant, WEST)
+
+        await gatekeeper.aclose()
         assert (await count(channel, tenant)).body == WEST.encode()
 
         await bare.write(bare.record(tenant, rules=passive(tenant, "")))
-        async with processes.gatekeeper(bare.gatekeeper, tmp_path):
-            await reaches(channel, tenant, bare.gatekeeper.cell)
+        await stack.enter_async_context(processes.gatekeeper(bare.gatekeeper, tmp_path))
+        await reaches(channel, tenant, there)
 
 
 async def test_a_cells_certificate_is_replaced_while_its_ingress_runs(

@@ -300,6 +300,17 @@ def test_nothing_returns_to_a_cell_that_somebody_has_plans_for(
     assert names(fleet.watch(MINUTE)) == [ORDERS]
 
 
+def test_nothing_returns_from_a_cell_that_is_in_doubt_itself(fleet: Watched) -> None:
+    lose(fleet, E1)
+    fleet.lost, fleet.liars = set(), {NORTH: {W1}}
+
+    assert fleet.watch(15 * MINUTE) == []
+    assert fleet.decision(ORDERS).reason == f"{W1}, where it is active, is suspected"
+
+    fleet.liars = {}
+    assert names(fleet.watch(MINUTE)) == [ORDERS]
+
+
 def test_nothing_returns_where_the_policy_says_so(fleet: Watched) -> None:
     fleet.state.policy = replace(fleet.state.policy, failback=False)
     lose(fleet, E1)

@@ -102,6 +102,8 @@ class Pretended:
     begun: list[tuple[datetime, Start]] = field(default_factory=list)
     attempts: Counter[str] = field(default_factory=Counter)
     most_under_way: Counter[MoveKind] = field(default_factory=Counter)
+    unleased: list[str] = field(default_factory=list)
+    """What was begun though the ledger did not let us disturb it."""
     least_free: dict[str, Capacity] = field(default_factory=dict)
     _due: list[_Due] = field(default_factory=list)
 
@@ -138,6 +140,7 @@ class Pretended:
             outcomes.lease_answered(state, 7, names, hindrance, self.now)
         decided = plan(state, seen, self.now)
         self.plans.append((self.now, decided))
+        self.unleased += [s.namespace for s in decided.starts if s.namespace not in state.leased]
         outcomes.apply(state, decided, self.now)
         for start in decided.starts:
             self._begin(start)

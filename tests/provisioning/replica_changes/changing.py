@@ -2,8 +2,9 @@
 
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
@@ -23,6 +24,7 @@ from provisioning.types import (
     AbortReplicaChange,
     ConfirmMigration,
     CreateNamespace,
+    DeleteNamespace,
     FailOver,
     FailoverMode,
     MigrateNamespace,
@@ -30,6 +32,7 @@ from provisioning.types import (
     NamespaceView,
     OperationKind,
     OperationState,
+    RevokeCertificate,
     UpdateNamespace,
 )
 from provisioning.workflow import NamespaceWorkflow
@@ -121,6 +124,29 @@ class Tenancy:
         await self.namespaces.fail_over(self.id, request)
         return await self.ended(request.operation)
 
+    async def begin_failover(self, cell: str) -> str:
+        """Return the operation."""
+        request = FailOver(self._operation(), cell=cell)
+        await self.namespaces.fail_over(self.id, request)
+        return request.operation
+
+    async def begin_revocation(self, serial: str) -> str:
+        """Return the operation."""
+        request = RevokeCertificate(self._operation(), serial)
+        await self.namespaces.revoke(self.id, request)
+        return request.operation
+
+    async def retain(self, days: int) -> OperationState:
+        wanted = replace(self.view.spec, retention=timedelta(days=days))
+        request = UpdateNamespace(self._operation(), "", wanted)
+        await self.namespaces.update(self.id, request)
+        return await self.ended(request.operation)
+
+    async def delete(self) -> OperationState:
+        request = DeleteNamespace(self._operation(), "")
+        await self.namespaces.delete(self.id, request)
+        return await self.ended(request.operation)
+
     async def begin_migration(self, region: str = CENTRAL, source: str = "") -> str:
         """Return the operation."""
         request = MigrateNamespace(self._operation(), source=source, region=region)
@@ -149,6 +175,17 @@ class Tenancy:
 
         await eventually(stands, within=PATIENCE)
         return self._state(operation) is None
+
+    async def closed(self, operation: str) -> OperationState:
+        """Return what has become of the operation, whatever else is still to be done."""
+
+        async def is_closed() -> bool:
+            return self._state(operation) is not None
+
+        await eventually(is_closed, within=PATIENCE)
+        state = self._state(operation)
+        assert state is not None
+        return state
 
     async def ended(self, operation: str) -> OperationState:
         """Return what has become of the operation, once the namespace is at rest."""
@@ -235,7 +272,7 @@ class Tenancy:
             )
         )
 
-    def _keys(self, part: "dict[str, object] | dict[str, str]") -> set[str]:
+    def _keys(self, part: Mapping[str, object]) -> set[str]:
         return {key for key in part if key.partition("@")[0] == self.id}
 
 

@@ -1,7 +1,8 @@
 """Every kind of change of replicas, from a namespace it can be made to."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from provisioning.types import FailoverMode, OperationState
 from tests.provisioning.replica_changes.changing import C_CENTRAL, C_EAST, C_WEST, Tenancy
@@ -12,7 +13,7 @@ FULFILLED, FAILED = OperationState.FULFILLED, OperationState.FAILED
 @dataclass(frozen=True)
 class Kind:
     prepare: Callable[[Tenancy], Awaitable[None]]
-    make: Callable[[Tenancy], Awaitable[OperationState]]
+    make: Callable[[Tenancy], Coroutine[Any, Any, OperationState]]
     """Returns what has become of the operation."""
     before: tuple[str, ...]
     """The cells that have a replica, the active one first."""

@@ -10,6 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio.client import Client
+
+from cells.client import CellClient
+from cells.types import Reserve
 from provisioning.ports import Incarnation
 from provisioning.replicas.types import CopyProgress
 
@@ -65,6 +69,16 @@ class ServedReplication(Served):
         progress: CopyProgress = await self.__getattr__("copy_whole")(active, to)
         told(progress)
         return progress
+
+
+@dataclass(frozen=True)
+class ServedFleet(Served):
+    """Cells whose capacity is held by their entities, which are not part of the world."""
+
+    temporal: Client
+
+    async def reserve(self, cell: str, request: Reserve) -> None:
+        await CellClient(self.temporal).reserve(cell, request)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Whatever a worker dies in, a change of replicas ends whole or undone, and nothing is left over."""
+"""Whatever a worker dies in, a change of replicas ends whole or undone, and leaves nothing."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from cells.client import CellClient
 from provisioning.replicas.memory import MemoryReplication
-from provisioning.types import OperationState
 from tests.engine import fresh_namespace
 from tests.eventually import eventually
 from tests.faults.deadly import Faults
@@ -66,7 +65,7 @@ async def test_a_worker_that_dies_in_any_activity_of_a_change_leaves_it_whole_or
             for each, death in zip(tenancies, deaths, strict=True):
                 faults.plan(each.id, death.activity, "kill", death.when)
             changes = [
-                asyncio.create_task(KINDS[death.kind].make(each))
+                asyncio.create_task(KINDS[death.kind].make(each), name=f"{death}")
                 for each, death in zip(tenancies, deaths, strict=True)
             ]
 
@@ -75,7 +74,7 @@ async def test_a_worker_that_dies_in_any_activity_of_a_change_leaves_it_whole_or
 
             await eventually(all_hang, within=PATIENCE)
         async with _worker(client, faults, at):
-            ended = await asyncio.gather(*changes)
+            ended = [await change for change in changes]
             for each, death, state in zip(tenancies, deaths, ended, strict=True):
                 kind = KINDS[death.kind]
                 assert kind.may_end(state, each.view.cells), (death, state, each.view.cells)

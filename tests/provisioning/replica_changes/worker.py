@@ -20,12 +20,12 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from controlplane.payloads import data_converter
 from tests.faults.deadly import Faults
-from tests.provisioning.replica_changes.serving import Served, ServedReplication
+from tests.provisioning.replica_changes.serving import Served, ServedFleet, ServedReplication
 from tests.provisioning.replica_changes.working import workers
 
 PORTS = (
     "databases certificates registrar ingress dns prober account_keys client_certificates "
-    "projection fleet links"
+    "projection links"
 )
 
 
@@ -81,6 +81,7 @@ async def main(folder: Path, world: int, engine: str, namespace: str) -> None:
         interceptors=[Hanging(Faults(folder))],
     )
     ports: dict[str, Any] = {name: Served(name, world) for name in PORTS.split()}
+    ports["fleet"] = ServedFleet("fleet", world, client)
     ports["replication"] = ServedReplication("replication", world)
     async with workers(client, ports):
         await stop.wait()

@@ -113,13 +113,18 @@ class Tenancy:
         assert facts is not None
         return facts
 
+    async def active(self) -> Incarnation:
+        """Return the active replica, as the first cell sees it."""
+        active = (await self.facts(self.here)).active
+        return self.here if active == self.here.cell else self.there
+
     async def in_handover(self) -> None:
         """Return once the source answers nobody."""
 
         async def answers_nobody() -> bool:
             return (await self.facts(self.here)).state is ReplicationState.HANDOVER
 
-        await eventually(answers_nobody)
+        await eventually(answers_nobody, within=150)
 
     async def hand_over(
         self, active: Incarnation, to: Incarnation, within: timedelta = PATIENCE
