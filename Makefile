@@ -42,6 +42,8 @@ bench: install ## Measure what durability and the API cost, each against a basel
 	$(BIN)/python -m tests.benchmarks.provisioning
 	$(BIN)/python -m tests.benchmarks.api
 	$(BIN)/python -m tests.benchmarks.rollouts
+	$(BIN)/python -m tests.benchmarks.forwarding
+	$(BIN)/python -m tests.benchmarks.failover
 
 soak: install ## Load, faults under it, many namespaces and many changes: half an hour, each counted
 	$(BIN)/python -m tests.load.faults 30

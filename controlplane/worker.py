@@ -131,6 +131,7 @@ def build_workers(
         replicas.force_failover,
         replicas.settle_replication,
         replicas.await_active,
+        replicas.revive_executions,
         replicas.withdraw_replica,
         replicas.route_requests,
         replicas.observe_replication,

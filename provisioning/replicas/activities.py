@@ -73,10 +73,12 @@ class ReplicaActivities:
 
     @activity.defn
     async def choose_replica_cell(self, request: ChooseReplicaCell) -> Placement:
+        cells = await self.fleet.cells()
+        regions = {view.id: view.spec.region for view in cells}
         placement = place(
-            request.region,
+            regions.get(request.cell, request.region),
             DEMAND,
-            await self.fleet.cells(),
+            cells,
             beside=request.beside,
             only=request.cell,
         )
@@ -134,6 +136,10 @@ class ReplicaActivities:
     @activity.defn
     async def settle_replication(self, at: Incarnation) -> None:
         await self.replication.settle(at)
+
+    @activity.defn
+    async def revive_executions(self, active: Incarnation) -> int:
+        return await self.replication.revive(active)
 
     @activity.defn
     async def await_active(self, request: AwaitActive) -> None:

@@ -61,6 +61,17 @@ FOR_EVER = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 """Undoing, and what comes after a point of no return."""
+FOR_LONG = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=500),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=10,
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+"""Looking at every workflow execution of a namespace."""
 ONCE = ActivityConfig(
     heartbeat_timeout=timedelta(seconds=5),
     retry_policy=RetryPolicy(maximum_attempts=1),
@@ -128,7 +139,7 @@ async def copy(active: Incarnation, to: str, patience: timedelta) -> Copied:
 
 
 async def compare(source: Incarnation, to: str) -> Comparison:
-    return await _run(ReplicaActivities.compare_replicas, Between(source, to), **FOR_A_WHILE)
+    return await _run(ReplicaActivities.compare_replicas, Between(source, to), **FOR_LONG)
 
 
 async def close_ingress(target: Incarnation, patience: ActivityConfig = FOR_EVER) -> None:
@@ -168,6 +179,10 @@ async def observe(
     at: Incarnation, patience: ActivityConfig = FOR_A_WHILE
 ) -> ReplicationFacts | None:
     return await _run(ReplicaActivities.observe_replication, at, **patience)
+
+
+async def revive(active: Incarnation) -> int:
+    return await _run(ReplicaActivities.revive_executions, active, **FOR_LONG)
 
 
 async def publish_dns(target: Incarnation) -> DnsFacts:

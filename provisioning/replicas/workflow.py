@@ -36,6 +36,8 @@ ALLOWED_LAG = timedelta(seconds=10)
 """How far the other side may be behind when a handover begins."""
 MIGRATION_PATIENCE = timedelta(seconds=30)
 """How long the handover of a migration may take: nobody is in a hurry."""
+REVIVE_AFTER = (timedelta(seconds=12), timedelta(seconds=20))
+"""Pauses after a failover: what lies for 10 seconds counts as lost."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
 """Between two tries of an undo."""
 
@@ -75,6 +77,7 @@ class ReplicaChangeWorkflow:
         self._led_to = request.active.cell
         """Where ingress and DNS were last told to lead, whatever came of it."""
         self._under_way: asyncio.Future[Any] | None = None
+        self._failed_over_to: ReplicaAt | None = None
 
     @workflow.run
     async def run(self, _: ReplicaChangeRequest) -> ReplicaChangeReport:
@@ -122,6 +125,7 @@ class ReplicaChangeWorkflow:
         else:
             report = ReplicaChangeReport(self._request.id, message, ReplicaChangeOutcome.DONE)
         await self._report(report)
+        await self._revive()
         return report
 
     async def _change(self) -> str:
@@ -296,6 +300,7 @@ class ReplicaChangeWorkflow:
         routed = tuple(
             replica.cell for replica, follows in zip(replicas, followed, strict=True) if follows
         )
+        self._failed_over_to = target
         failover = Failover(
             at=workflow.now(),
             source=source.cell,
@@ -309,6 +314,16 @@ class ReplicaChangeWorkflow:
                 self._request.id, failed_over=failover, dns=published, routed=routed
             )
         )
+
+    async def _revive(self) -> None:
+        """Have what the services lost in the moment of a failover handed out again: this is over,
+        and whoever does something else to the replicas need not wait for it."""
+        if self._failed_over_to is None:
+            return
+        for pause in REVIVE_AFTER:
+            await workflow.sleep(pause)
+            with contextlib.suppress(FailureError):
+                await steps.revive(self._incarnation(self._failed_over_to))
 
     # Removing and moving.
 

@@ -117,7 +117,7 @@ def test_a_region_is_added_once() -> None:
 
 def test_of_two_replicas_in_one_region_the_preferred_one_stays() -> None:
     assert without_region(replicated(REGION, REGION), REGION) == (REGION,)
-    assert without_region(replicated(REGION, OTHER, REGION), REGION) == (REGION, OTHER)
+    assert without_region(replicated(REGION, REGION, OTHER), REGION) == (REGION, OTHER)
     assert without_region(pair(), OTHER) == (REGION,)
     assert without_region(pair(), REGION) == (OTHER,)
 

@@ -123,7 +123,7 @@ class HeldProber(MemoryProber):
     ) -> None:
         self.asked.set()
         await self.may_prove.wait()
-        await super().prove(target, server_name, certificate_fingerprint, api_keys)
+        await super().prove(target, server_name, certificate_fingerprint, api_keys, at)
 
 
 async def test_what_came_while_an_update_was_tried_is_not_taken_back_with_it(

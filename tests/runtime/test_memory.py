@@ -13,7 +13,12 @@ from controlplane.errors import ErrorType
 
 OLD, NEW = Software("1.31.2"), Software("1.32.0")
 SPEC = CellSpec(
-    Provider.GCP, "gcp-us-central1", 1, OLD.server_version, Capacity(1, 1), CellAddresses("", "", "", "", "")
+    Provider.GCP,
+    "gcp-us-central1",
+    1,
+    OLD.server_version,
+    Capacity(1, 1),
+    CellAddresses("", "", "", "", ""),
 )
 
 
