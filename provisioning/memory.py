@@ -64,6 +64,8 @@ class MemoryWorld:
     undo_faults: dict[Step, list[Exception]] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     lost_cells: set[str] = field(default_factory=set)
+    shut_ingresses: set[str] = field(default_factory=set)
+    """Cells whose ingress lets nobody in, whatever it is told."""
     routes: dict[str, str] = field(default_factory=dict)
     """Where requests that reach a replica's ingress are passed on to."""
 
@@ -291,6 +293,8 @@ class MemoryIngress:
     ) -> AdmissionFacts:
         self.world.begin(Step.ADMIT, target.namespace, target.cell)
         _, issued = self.world.issued[target.namespace]
+        if target.cell in self.world.shut_ingresses:
+            raise TimeoutError(f"the gatekeeper of {target.cell} does not follow")
         key = replica_key(target)
         if key != target.namespace and key not in self.world.records:
             raise rejected(f"cell {target.cell} has no record of namespace {target.namespace}")

@@ -1,6 +1,7 @@
 """The life of one namespace."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -112,8 +113,7 @@ class NamespaceWorkflow(NamespaceUpdates):
                 if has_news:
                     continue
                 if failures:
-                    state.failed_rounds += 1
-                    self._journal.report_failure(failures, workflow.now())
+                    self._fail(failures)
                     return
                 if state.life == NamespaceLife.ACTIVATING and state.replica_operations:
                     return
@@ -304,8 +304,25 @@ class NamespaceWorkflow(NamespaceUpdates):
         state.observed = plan.still_true(state.observed, observation.seen)
         await keeping.ask(state)
         if state.passive and state.change is None:
-            await keeping.look(state, self._journal, self._wanted())
+            await self._look_at_replicas()
         return True
+
+    async def _look_at_replicas(self) -> None:
+        """Look at the passive replicas, unless there is something more urgent."""
+        state = self._state
+        # While something fails there is a look every half minute: not at every execution.
+        thorough = not state.failed_rounds
+        looking = asyncio.create_task(
+            keeping.look(state, self._journal, self._wanted(), thorough=thorough)
+        )
+        await workflow.wait_condition(
+            lambda: (
+                looking.done() or self._is_unwanted() or replicas.next_failover(state) is not None
+            )
+        )
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
 
     # Ceasing to be: deleted, or undone because creation failed.
 

@@ -140,8 +140,11 @@ async def look_after(state: NamespaceState, wanted: Wanted) -> list[Failure]:
     return [failure for failure in found if failure is not None]
 
 
-async def look(state: NamespaceState, journal: Journal, wanted: Wanted) -> None:
-    """Look at the passive replicas and at the replication, and mend or adopt what is found."""
+async def look(state: NamespaceState, journal: Journal, wanted: Wanted, *, thorough: bool) -> None:
+    """Look at the passive replicas and at the replication, and mend or adopt what is found.
+
+    A thorough look compares what every replica has with what the active one has.
+    """
     now = workflow.now()
     active = _incarnation(state, plan.active_cell(state))
     try:
@@ -168,13 +171,16 @@ async def look(state: NamespaceState, journal: Journal, wanted: Wanted) -> None:
             seen = await entity_steps.observe(_incarnation(state, cell), wanted)
             kept = plan.forget_part(state.passive[cell], seen.seen)
             state.passive = {**state.passive, cell: kept}
+            if not thorough:
+                continue
             compared = await steps.compare(active, cell)
             if not compared.is_complete:
                 missing.append(f"{cell} lacks {compared.missing_count} workflow executions")
                 await steps.copy(active, cell, steps.COPY_PATIENCE)
     except FailureError as error:
         journal.report_replicated(ConditionStatus.UNKNOWN, "CannotLook", now, message_of(error))
-    else:
+        return
+    if thorough:
         status = ConditionStatus.FALSE if missing else ConditionStatus.TRUE
         reason = "BeingCopied" if missing else "Complete"
         journal.report_replicated(status, reason, now, "; ".join(missing))

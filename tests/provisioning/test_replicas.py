@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from controlplane.errors import rejected
 from controlplane.ids import replica_change_workflow_id
 from provisioning.memory import MemoryWorld
+from provisioning.replicas.types import ReplicationState
 from provisioning.types import (
     AbortReplicaChange,
     ConfirmMigration,
@@ -389,3 +390,59 @@ async def test_a_change_whose_workflow_was_terminated_is_given_up_and_leaves_not
     assert (await settled(entities, "op4")).cells[0] == C_EAST
     await eventually(lambda: _holds_nothing(entities, C_CENTRAL))
     assert entities.world.views[NAME].cells == (C_EAST,)
+
+
+async def test_an_inspection_finds_what_a_replica_lacks_and_has_it_copied(
+    entities: Entities,
+) -> None:
+    await replicated(entities)
+    entities.replication.is_cut = True
+    entities.replication.start(NAME, C_EAST, "missed/1")
+    await entities.namespaces.inspect(NAME, InspectNamespace("op3"))
+    view = await settled(entities, "op3")
+
+    assert view.conditions["Replicated"].status == "False"
+    assert f"{C_WEST} lacks 1 workflow executions" in view.conditions["Replicated"].message
+    assert "missed/1" in entities.replication.namespaces[NAME].executions[C_WEST]
+
+    await entities.namespaces.inspect(NAME, InspectNamespace("op4"))
+    assert (await settled(entities, "op4")).conditions["Replicated"].status == "True"
+
+
+async def test_a_failover_that_was_made_elsewhere_is_adopted(entities: Entities) -> None:
+    await replicated(entities)
+    entities.replication.namespaces[NAME].active = C_WEST
+    await entities.namespaces.inspect(NAME, InspectNamespace("op3"))
+    view = await settled(entities, "op3")
+
+    assert view.cells == (C_WEST, C_EAST)
+    assert "it was not made here" in view.failovers[-1].reason
+    assert entities.world.routes == {NAME: C_WEST}
+    (dns,) = entities.world.published.values()
+    assert dns.target.startswith(f"{C_WEST}.")
+
+
+async def test_a_handover_that_nobody_carries_out_is_ended(entities: Entities) -> None:
+    await replicated(entities)
+    entities.replication.namespaces[NAME].state = ReplicationState.HANDOVER
+    await entities.namespaces.inspect(NAME, InspectNamespace("op3"))
+    await settled(entities, "op3")
+
+    assert entities.replication.namespaces[NAME].state is ReplicationState.NORMAL
+
+
+async def test_a_creation_whose_second_replica_cannot_be_opened_is_undone_whole(
+    engine_in_skipped_time: WorkflowEnvironment,
+) -> None:
+    async with working(engine_in_skipped_time.client, world=three_cells()) as entities:
+        for view in entities.world.known_cells:
+            await entities.cells.register(view.id, view.spec)
+        spec = replace(namespace_spec(), replicas=(EAST, CENTRAL))
+        entities.world.shut_ingresses.add(C_CENTRAL)
+        await entities.namespaces.create(NAME, CreateNamespace("op1", spec))
+        await engine_in_skipped_time.sleep(timedelta(minutes=20))
+
+        view = await finished(entities, "op1")
+    assert view.operations[-1].state == OperationState.FAILED
+    assert f"in {C_CENTRAL}" in view.operations[-1].failure_reason
+    assert entities.world.is_empty_of(NAME)

@@ -1,5 +1,6 @@
 """Whatever is asked for, one thing after the other: after each, the namespace is whole."""
 
+import asyncio
 import random
 
 import pytest
@@ -18,18 +19,26 @@ from tests.provisioning.replica_changes.changing import (
 from tests.provisioning.replica_changes.working import ports_of, workers
 
 STEPS = 8
+SEEDS = range(3)
 FULFILLED, FAILED = OperationState.FULFILLED, OperationState.FAILED
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(3), ids=lambda seed: f"seed-{seed}")
 async def test_a_namespace_is_whole_after_every_change_of_a_long_life(
-    engine: WorkflowEnvironment, seed: int
+    engine: WorkflowEnvironment,
 ) -> None:
+    # Each in a world of its own: one waits while another works.
+    async with asyncio.TaskGroup() as group:
+        for seed in SEEDS:
+            group.create_task(_live(engine, seed), name=f"seed {seed}")
+
+
+async def _live(engine: WorkflowEnvironment, seed: int) -> None:
     client, chance = await fresh_namespace(engine.client), random.Random(seed)  # noqa: S311
     world = three_cells()
     replication = MemoryReplication(world)
-    tenancy = Tenancy("orders.acme1", client, world, replication)
+    tenancy = Tenancy(f"orders{seed}.acme1", client, world, replication)
+    taken = []
     async with workers(client, ports_of(client, world, replication)):
         for cell in world.known_cells:
             await CellClient(client).register(cell.id, cell.spec)
@@ -37,9 +46,13 @@ async def test_a_namespace_is_whole_after_every_change_of_a_long_life(
         await tenancy.assert_whole()
         for number in range(STEPS):
             tenancy.start(f"execution-{number}")
-            step = chance.choice(_possible(tenancy))
-            await _take(step, tenancy, chance, number)
-            await tenancy.assert_whole()
+            taken.append(chance.choice(_possible(tenancy)))
+            try:
+                await _take(taken[-1], tenancy, chance, number)
+                await tenancy.assert_whole()
+            except (AssertionError, TimeoutError) as error:
+                error.add_note(f"seed {seed}, after {taken}")
+                raise
         assert await tenancy.delete() == FULFILLED
         await tenancy.assert_gone()
     await assert_everything_replays(tenancy)
