@@ -89,7 +89,9 @@ class WireClient:
                 writer.write(frame(kind, ACK, 0, payload if kind == PING else b""))
             elif kind == DATA and payload:
                 window = struct.pack(">I", len(payload))
+                # Of the connection and of the stream: an answer may be larger than either.
                 writer.write(frame(WINDOW_UPDATE, 0, 0, window))
+                writer.write(frame(WINDOW_UPDATE, 0, of, window))
             elif kind == GOAWAY:
                 await self.close()
                 return Outcome(None, f"GOAWAY {payload!r}")
