@@ -88,7 +88,7 @@ class StoredFleet:
     client: CellClient
 
     async def cells(self) -> list[CellView]:
-        return await self.directory.cells()
+        return await self.directory.newest()
 
     async def reserve(self, cell: str, request: Reserve) -> None:
         await self.client.reserve(cell, request)
@@ -118,7 +118,7 @@ async def adapters(
         databases, authority = PostgresDatabases(connections, secrets), FleetAuthority(secrets)
         registrar, cells = TemporalRegistrar(directory), CellClient(client)
         fleet = StoredFleet(directory, cells)
-        links = OperatorServiceLinks(fleet)
+        links = OperatorServiceLinks(directory)
         observer = AddressObserver(secrets)
         canary = CellCanary(settings.zone, databases, authority, registrar, ingress, secrets)
         examiner = AddressExaminer(observer, canary)

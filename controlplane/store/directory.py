@@ -36,6 +36,11 @@ class Directory:
         """Return every cell, by id."""
         return list((await self._fresh()).values())
 
+    async def newest(self) -> list[CellView]:
+        """Return every cell as it is on record now: for decisions that a cell which has just joined,
+        or just gone, would change."""
+        return list((await self._read()).values())
+
     async def _fresh(self) -> dict[str, CellView]:
         if time.monotonic() - self._read_at < _FRESH_SECONDS:
             return self._cells

@@ -277,7 +277,9 @@ async def test_operators_who_only_read_fail_nothing_over(
 
 async def test_why_it_was_not_failed_over_is_told(api: RunningApi, tenant: Tenant) -> None:
     namespace = await pair(api, tenant)
-    decided = availability_view(revision=1_000)
+    # Above whatever another test has published: there is one for all of the fleet.
+    api.fleet.availability.state.revision += 10_000
+    decided = availability_view(revision=api.fleet.availability.state.revision)
     mine = replace(decided.namespaces[1], namespace=namespace, reason="its target has no room")
     await AvailabilityProjections(api.pool).publish_availability(
         replace(decided, namespaces=(mine,))

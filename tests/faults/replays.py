@@ -6,6 +6,9 @@ from cells.ledger.workflow import LedgerWorkflow
 from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
 from controlplane.payloads import data_converter
+from provisioning.automatic.workflow import AvailabilityWorkflow
+from provisioning.evacuation.workflow import EvacuationWorkflow
+from provisioning.replicas.workflow import ReplicaChangeWorkflow
 from provisioning.workflow import NamespaceWorkflow
 from rollout.workflow import RolloutWorkflow
 from tests.fleet import RunningFleet
@@ -16,10 +19,13 @@ async def assert_everything_replays(fleet: RunningFleet) -> None:
     """Every entity's history, crashes and all, leads today's code to the same commands."""
     replayer = Replayer(
         workflows=[
+            AvailabilityWorkflow,
             CellVisitWorkflow,
             CellWorkflow,
+            EvacuationWorkflow,
             LedgerWorkflow,
             NamespaceWorkflow,
+            ReplicaChangeWorkflow,
             RolloutWorkflow,
         ],
         workflow_runner=UnsandboxedWorkflowRunner(),
