@@ -37,8 +37,8 @@ class Directory:
         return list((await self._fresh()).values())
 
     async def newest(self) -> list[CellView]:
-        """Return every cell as it is on record now: for decisions that a cell which has just joined,
-        or just gone, would change."""
+        """Return every cell as it is on record now: for decisions that one which has just joined,
+        or has just gone, would change."""
         return list((await self._read()).values())
 
     async def _fresh(self) -> dict[str, CellView]:
