@@ -19,7 +19,7 @@ from tests.e2e.greeting import Greeting, greet
 from tests.load.outcomes import Connected, Ended, Schedule
 
 TASK_QUEUE = "load"
-GIVE_UP_SECONDS = 60.0
+GIVE_UP_SECONDS = 150.0
 _AGAIN_SECONDS = 0.2
 
 
