@@ -320,6 +320,10 @@ def _end(
         if was_asked_for:
             # Nobody knows how far it came: where the name leads, and what that shows, is seen to.
             state.observed = replace(state.observed, dns=None, proof=None)
+            state.is_routed = False
+            state.passive = {
+                cell: replace(replica, routed_to="") for cell, replica in state.passive.items()
+            }
         journal.close(operations, OperationState.FAILED, now, reason)
         if not was_asked_for:
             # It is not tried again until somebody wants it again.

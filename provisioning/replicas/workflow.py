@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -260,6 +260,9 @@ class ReplicaChangeWorkflow:
         await self._take(steps.check_target(target.cell))
         await self._complete(source, target)
         await self._enter(Phase.HAND_OVER, f"{source.cell} to {target.cell}")
+        # First: a poll that came to the former cell after the handover would idle there for a
+        # minute; one that waits where the namespace becomes active gets tasks as soon as it is.
+        await self._lead((target, source), target)
         try:
             await self._take(steps.hand_over(active, target.cell, within, ALLOWED_LAG))
         except (FailureError, _Stopped, asyncio.CancelledError):
@@ -267,7 +270,19 @@ class ReplicaChangeWorkflow:
             with contextlib.suppress(FailureError):
                 await steps.settle(active, steps.BRIEFLY)
             if not await self._is_active(target):
+                await self._lead((source, target), source)
                 raise
+
+    async def _lead(self, replicas: Sequence[ReplicaAt], active: ReplicaAt) -> tuple[bool, ...]:
+        """Let the replicas' ingresses pass requests on to the active one; return which do."""
+        return tuple(
+            await asyncio.gather(
+                *(
+                    _succeeds(steps.route(self._incarnation(replica), active.cell, steps.BRIEFLY))
+                    for replica in replicas
+                )
+            )
+        )
 
     async def _is_active(self, replica: ReplicaAt) -> bool:
         """Return whether the replica says so of itself; one that does not answer is not."""
@@ -289,13 +304,7 @@ class ReplicaChangeWorkflow:
         others = [source, *(r for r in self._request.passive if r.cell != target.cell)]
         replicas = (target, *others)
         published, followed = await asyncio.gather(
-            _or_none(steps.publish_dns(now_active)),
-            asyncio.gather(
-                *(
-                    _succeeds(steps.route(self._incarnation(replica), target.cell, steps.BRIEFLY))
-                    for replica in replicas
-                )
-            ),
+            _or_none(steps.publish_dns(now_active)), self._lead(replicas, target)
         )
         routed = tuple(
             replica.cell for replica, follows in zip(replicas, followed, strict=True) if follows
