@@ -435,8 +435,8 @@ async def test_a_creation_whose_second_replica_cannot_be_opened_is_undone_whole(
     engine_in_skipped_time: WorkflowEnvironment,
 ) -> None:
     async with working(engine_in_skipped_time.client, world=three_cells()) as entities:
-        for view in entities.world.known_cells:
-            await entities.cells.register(view.id, view.spec)
+        for cell in entities.world.known_cells:
+            await entities.cells.register(cell.id, cell.spec)
         spec = replace(namespace_spec(), replicas=(EAST, CENTRAL))
         entities.world.shut_ingresses.add(C_CENTRAL)
         await entities.namespaces.create(NAME, CreateNamespace("op1", spec))
