@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cells.types import DRIFTED, CellCondition, CellSpec, CellState, ObservedCell
+from cells.types import DRIFTED, CellCondition, CellSpec, CellState, CellView, ObservedCell
 from cells.visits import record
 from controlplane.resource import Condition, Conditions, ConditionStatus, set_condition
 
@@ -33,6 +33,18 @@ def seen(
         status, reason, message = ConditionStatus.FALSE, DRIFTED, drift
     ready = _condition(CellCondition.READY, status, reason, generation, message, now)
     return set_condition(conditions, ready)
+
+
+def sickness(view: CellView) -> str:
+    """Return why nobody should be led to the cell; empty when it serves: one that drifted does."""
+    if view.quarantine is not None:
+        return f"quarantined by {view.quarantine.by}: {view.quarantine.reason}"
+    ready = view.conditions.get(CellCondition.READY)
+    if ready is None:
+        return "nobody has looked at it yet"
+    if ready.status is not ConditionStatus.TRUE and ready.reason != DRIFTED:
+        return f"not ready: {ready.message or ready.reason}"
+    return ""
 
 
 def is_ready(conditions: Conditions) -> bool:

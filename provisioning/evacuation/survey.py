@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from cells.ledger.types import LedgerView
+from cells.observations import sickness
 from cells.silence import as_known
-from cells.types import SYNTHETIC_RING, CellCondition, CellView
+from cells.types import SYNTHETIC_RING, CellView
 from controlplane.ids import evacuation_workflow_id
 from controlplane.resource import ConditionStatus
 from provisioning.evacuation.facts import CellFacts, NamespaceFacts, ReplicaFacts, Survey
@@ -51,7 +52,7 @@ def cell_facts(view: CellView, disturbed: str = "") -> CellFacts:
         failure_domain=spec.failure_domain,
         capacity=spec.capacity,
         free=view.free,
-        sick=_sickness(view),
+        sick=sickness(view),
         disturbed=disturbed,
         cordon="" if cordon is None else f"cordoned by {cordon.by}: {cordon.reason}",
         synthetic=spec.ring == SYNTHETIC_RING,
@@ -95,14 +96,3 @@ def _disturbed(ledger: LedgerView, holder: str) -> dict[str, str]:
     return {
         lease.cell: f"{lease.holder} is at it" for lease in ledger.leases if lease.holder != holder
     }
-
-
-def _sickness(view: CellView) -> str:
-    if view.quarantine is not None:
-        return f"quarantined by {view.quarantine.by}: {view.quarantine.reason}"
-    ready = view.conditions.get(CellCondition.READY)
-    if ready is None:
-        return "nobody has looked at it yet"
-    if ready.status is not ConditionStatus.TRUE:
-        return f"not ready: {ready.message or ready.reason}"
-    return ""

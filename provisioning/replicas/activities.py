@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from cells.observations import sickness
 from cells.placement import Placement, explain_refusal, place
 from cells.replication.ports import CellLinks
-from cells.types import CellCondition, CellView
+from cells.types import CellView
 from controlplane.errors import failed_precondition, no_capacity
-from controlplane.resource import ConditionStatus
 from provisioning.ports import Fleet, Incarnation, Ingress
 from provisioning.replicas.ports import Replication
 from provisioning.replicas.types import Comparison, CopyProgress, ReplicationFacts
@@ -93,7 +93,7 @@ class ReplicaActivities:
         if found is None:
             raise failed_precondition(f"there is no cell {cell}")
         if obstacle := _unfit(found):
-            raise failed_precondition(f"cell {cell} {obstacle}: wait, or fail over by force")
+            raise failed_precondition(f"cell {cell}: {obstacle}. Wait, or fail over by force")
 
     @activity.defn
     async def join_cells(self, request: Between) -> None:
@@ -162,10 +162,5 @@ class ReplicaActivities:
 
 def _unfit(cell: CellView) -> str:
     if cell.visit is not None:
-        return f"is being brought to {cell.visit.release}"
-    if cell.quarantine is not None:
-        return f"is quarantined: {cell.quarantine.reason}"
-    ready = cell.conditions.get(CellCondition.READY)
-    if ready is None or ready.status != ConditionStatus.TRUE:
-        return "is not ready" + (f": {ready.message or ready.reason}" if ready else "")
-    return ""
+        return f"being brought to {cell.visit.release}"
+    return sickness(cell)

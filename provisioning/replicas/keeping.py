@@ -104,6 +104,10 @@ async def ask(state: NamespaceState) -> None:
         if state.reports:  # It has ended properly, and said so.
             return
         plan.expect_leftovers(state, change, workflow.now())
+        if change.kind == ReplicaChangeKind.REMOVE:
+            # What is to go is there again, and nothing else was meant: it is begun anew.
+            state.change = None
+            return
         gone = "its workflow is gone: somebody has terminated it"
         outcome = ReplicaChangeOutcome.UNDONE
         state.reports = [ReplicaChangeReport(change.id, gone, outcome)]
@@ -133,9 +137,10 @@ def take_note(state: NamespaceState, journal: Journal) -> ReplicaChangeReport | 
 
 async def look_after(state: NamespaceState, wanted: Wanted) -> list[Failure]:
     """Do what each passive replica needs, side by side, and return what failed."""
+    unwanted = plan.unwanted_cell(state)
+    kept = [cell for cell in sorted(state.passive) if cell != unwanted]
     found = await asyncio.gather(
-        _route_active(state),
-        *(_look_after(state, wanted, cell) for cell in sorted(state.passive)),
+        _route_active(state), *(_look_after(state, wanted, cell) for cell in kept)
     )
     return [failure for failure in found if failure is not None]
 
@@ -328,8 +333,13 @@ def _end(
         if not was_asked_for:
             # It is not tried again until somebody wants it again.
             state.replica_operations = []
-            state.spec = plan.spec_of_present(state)
-            state.settled = state.spec if state.settled is not None else None
+            state.spec = (
+                plan.spec_without(state, change.region)
+                if change.kind == ReplicaChangeKind.ADD
+                else plan.spec_of_present(state)
+            )
+            # Of the regions alone: what else was asked for may still have to be taken back.
+            state.settled = state.settled and plan.with_regions(state.settled, state.spec.regions)
             state.generation += 1
         return
     if change.kind == ReplicaChangeKind.REMOVE:

@@ -54,6 +54,8 @@ class MemoryReplication:
 
     async def observe(self, at: Incarnation) -> ReplicationFacts | None:
         self._begin("observe", at.cell)
+        if at.replica and at.namespace not in self.namespaces:
+            return None  # A namespace begins with its first replica.
         replicated = self._of(at)
         if at.cell not in replicated.executions:
             return None

@@ -81,14 +81,25 @@ def next_change(state: NamespaceState) -> ReplicaChange | None:
         return None
     if state.wanted_changes:
         return state.wanted_changes[0]
-    missing, extra = differing_regions(state, state.spec)
+    missing, _ = differing_regions(state, state.spec)
     if missing:
         return _change(state, ReplicaChangeKind.ADD, region=missing[0])
-    for cell, replica in sorted(state.passive.items()):
-        if replica.region in extra:
-            removal = _change(state, ReplicaChangeKind.REMOVE, region=replica.region, source=cell)
-            return replace(removal, number=replica.number)
+    if (cell := unwanted_cell(state)) is not None:
+        replica = state.passive[cell]
+        removal = _change(state, ReplicaChangeKind.REMOVE, region=replica.region)
+        return replace(removal, source=cell, number=replica.number)
     return None
+
+
+def unwanted_cell(state: NamespaceState) -> str | None:
+    """Return the cell whose replica is to be removed; None while something else is done to them."""
+    if state.change is not None:
+        return state.change.source if state.change.kind == ReplicaChangeKind.REMOVE else None
+    assert state.spec is not None, "a namespace begins with its creation"
+    _, extra = differing_regions(state, state.spec)
+    # The latest of two in one region: the other may be what the namespace relied on all along.
+    cells = sorted(state.passive, key=lambda cell: -state.passive[cell].number)
+    return next((cell for cell in cells if state.passive[cell].region in extra), None)
 
 
 def next_failover(state: NamespaceState) -> ReplicaChange | None:
@@ -123,6 +134,14 @@ def spec_of_present(state: NamespaceState) -> NamespaceSpec:
             left[region] -= 1
             regions.append(region)
     return with_regions(state.spec, tuple(regions))
+
+
+def spec_without(state: NamespaceState, region: str) -> NamespaceSpec:
+    """Return the spec without a replica in the region, the last of those that it wants there."""
+    assert state.spec is not None, "a namespace begins with its creation"
+    backwards = list(reversed(state.spec.regions))
+    backwards.remove(region)
+    return with_regions(state.spec, tuple(reversed(backwards)))
 
 
 def moved(state: NamespaceState) -> NamespaceSpec:
@@ -208,12 +227,10 @@ def expect_leftovers(state: NamespaceState, change: ReplicaChange, now: datetime
     if cell not in state.passive:
         placement = Placement(change.region, cell, ())
         left = PassiveReplica(change.region, placement, change.number, since=now)
-        state.passive = {**state.passive, cell: left}
+        note(state, ReplicaChangeReport(change.id, added=left))
 
 
-def forget_part(
-    replica: PassiveReplica, seen: ObservedNamespace, *, is_routed: bool = True
-) -> PassiveReplica:
+def forget_part(replica: PassiveReplica, seen: ObservedNamespace) -> PassiveReplica:
     """Return a replica less what was found changed or gone, so that it is done again."""
     whole = seen.database is not None and not seen.database.flaw
     admission = replica.admission
@@ -225,7 +242,7 @@ def forget_part(
         replica,
         database=replica.database if whole else None,
         admission=admission,
-        routed_to=replica.routed_to if is_routed and admission is not None else "",
+        routed_to="" if admission is None else replica.routed_to,
     )
 
 
@@ -268,18 +285,16 @@ def _swap(state: NamespaceState, failover: Failover, report: ReplicaChangeReport
     state.is_routed = failover.target in report.routed
 
 
-def _change(
-    state: NamespaceState, kind: ReplicaChangeKind, *, region: str, source: str = ""
-) -> ReplicaChange:
+def _change(state: NamespaceState, kind: ReplicaChangeKind, *, region: str) -> ReplicaChange:
+    """Return a change that the spec asks for; what it is called is decided when it begins."""
     assert state.clock is not None, "a namespace begins with its creation"
     operation = state.replica_operations[0] if state.replica_operations else ""
     return ReplicaChange(
-        id=str(state.changes + 1),
+        id="",
         kind=kind,
         operation=operation,
-        source=source,
+        source="",
         target="",
         region=region,
         started_at=state.clock,
-        number=state.numbers,
     )

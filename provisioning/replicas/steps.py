@@ -22,6 +22,7 @@ from provisioning.replicas.activities import (
     ReplicaActivities,
 )
 from provisioning.replicas.types import Comparison, ReplicationFacts
+from provisioning.steps import PATIENT
 from provisioning.types import DEMAND, DatabaseFacts, DnsFacts
 
 COPY_PATIENCE = timedelta(seconds=30)
@@ -29,28 +30,20 @@ COPY_PATIENCE = timedelta(seconds=30)
 HANDOVER_PATIENCE = timedelta(seconds=20)
 """Beyond the time that a handover is allowed: for it to be seen, or taken back."""
 
+_ABOUT_A_MINUTE = RetryPolicy(
+    initial_interval=timedelta(milliseconds=500),
+    maximum_interval=timedelta(seconds=10),
+    maximum_attempts=10,
+)
 FOR_A_WHILE = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
     heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=500),
-        maximum_interval=timedelta(seconds=10),
-        maximum_attempts=10,
-    ),
+    retry_policy=_ABOUT_A_MINUTE,
     # So that an undo never overtakes what it undoes.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 """Steps that can be undone: tried for about a minute."""
-FOR_NOW = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=20),
-    heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200),
-        maximum_interval=timedelta(seconds=2),
-        maximum_attempts=3,
-    ),
-    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-)
+FOR_NOW = PATIENT
 """Steps that the namespace's entity comes back to."""
 FOR_EVER = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=2),
@@ -64,11 +57,7 @@ FOR_EVER = ActivityConfig(
 FOR_LONG = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=timedelta(seconds=5),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=500),
-        maximum_interval=timedelta(seconds=10),
-        maximum_attempts=10,
-    ),
+    retry_policy=_ABOUT_A_MINUTE,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 """Looking at every workflow execution of a namespace."""

@@ -136,8 +136,7 @@ class ReplicaChangeWorkflow:
                 return f"{added.cell} has a replica"
             case ReplicaChangeKind.REMOVE:
                 source = self._replica(request.source)
-                await self._enter(Phase.COMPARE, f"{source.cell} and {request.active.cell}")
-                await self._complete(source, request.active, may_copy=False)
+                await self._require_known(source, request.active)
                 await self._remove(source, request.active)
                 return f"{source.cell} has no replica any more"
             case ReplicaChangeKind.FAILOVER:
@@ -265,7 +264,11 @@ class ReplicaChangeWorkflow:
         await self._lead((target, source), target)
         try:
             await self._take(steps.hand_over(active, target.cell, within, ALLOWED_LAG))
-        except (FailureError, _Stopped, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            # It is forced next, which settles everything.
+            if not await self._is_active(target):
+                raise
+        except (FailureError, _Stopped):
             # Out of a handover, whoever gave it up. A cell that is lost is in none that matters.
             with contextlib.suppress(FailureError):
                 await steps.settle(active, steps.BRIEFLY)
@@ -336,6 +339,13 @@ class ReplicaChangeWorkflow:
 
     # Removing and moving.
 
+    async def _require_known(self, source: ReplicaAt, active: ReplicaAt) -> None:
+        """Raise while the source has something that the active replica does not have."""
+        await self._enter(Phase.COMPARE, f"{source.cell} and {active.cell}")
+        # What never came so far that the namespace was there has nothing.
+        if await self._take(steps.observe(self._incarnation(source))) is not None:
+            await self._complete(source, active, may_copy=False)
+
     async def _remove(self, source: ReplicaAt, active: ReplicaAt) -> None:
         """Take the replica away for good, however long it takes."""
         self._is_beyond_return, self._undos = True, []
@@ -361,8 +371,7 @@ class ReplicaChangeWorkflow:
             await self._fail_over(source, added, FailoverMode.GRACEFUL, MIGRATION_PATIENCE)
             active = added
         await self._soak(source)
-        await self._enter(Phase.COMPARE, f"{source.cell} and {active.cell}")
-        await self._complete(source, active, may_copy=False)
+        await self._require_known(source, active)
         await self._remove(source, active)
         return f"{added.cell} has the replica that {source.cell} had"
 
@@ -380,16 +389,9 @@ class ReplicaChangeWorkflow:
             await self._take(workflow.wait_condition(lambda: self._confirmed))
 
     async def _fail_back(self, source: ReplicaAt, target: ReplicaAt) -> None:
-        active = self._incarnation(source)
         facts = await steps.observe(self._incarnation(target))
         if facts is None or facts.active != target.cell:
-            await self._complete(source, target)
-            try:
-                await steps.hand_over(active, target.cell, MIGRATION_PATIENCE, ALLOWED_LAG)
-            except FailureError:
-                with contextlib.suppress(FailureError):
-                    await steps.settle(active, steps.BRIEFLY)
-                raise
+            await self._hand_over(source, target, MIGRATION_PATIENCE)
         # Also when it was handed over by a call whose reply was lost.
         if self._led_to != target.cell:
             await self._switch(source, target, forced=False, took=timedelta(0))

@@ -392,6 +392,40 @@ async def test_a_change_whose_workflow_was_terminated_is_given_up_and_leaves_not
     assert entities.world.views[NAME].cells == (C_EAST,)
 
 
+async def test_an_addition_that_was_terminated_before_the_namespace_was_there_leaves_nothing(
+    entities: Entities,
+) -> None:
+    await entities.namespaces.create(NAME, CreateNamespace("op1", namespace_spec()))
+    view = await finished(entities, "op1")
+    entities.replication.faults["extend"] = [ConnectionError("reset by peer")] * 1000
+    wanted = replace(view.spec, replicas=(EAST, WEST))
+    await entities.namespaces.update(NAME, UpdateNamespace("op2", "", wanted))
+
+    async def is_extending() -> bool:
+        change = entities.world.views[NAME].change
+        return change is not None and change.progress.phase == "extend"
+
+    await eventually(is_extending)
+    change = entities.world.views[NAME].change
+    assert change is not None
+    await entities.temporal.get_workflow_handle(
+        replica_change_workflow_id(NAME, change.id)
+    ).terminate("by hand")
+    await entities.namespaces.inspect(NAME, InspectNamespace("op3"))
+    await finished(entities, "op2")
+
+    async def is_alone() -> bool:
+        view = entities.world.views[NAME]
+        return view.cells == (C_EAST,) and view.change is None
+
+    await eventually(is_alone)
+    view = entities.world.views[NAME]
+    assert outcome(view, "op2")[0] == OperationState.FAILED
+    assert view.spec.regions == (EAST,)
+    assert f"{NAME}@{C_WEST}" not in {*entities.world.records, *entities.world.admitted}
+    await eventually(lambda: _holds_nothing(entities, C_WEST))
+
+
 async def test_an_inspection_finds_what_a_replica_lacks_and_has_it_copied(
     entities: Entities,
 ) -> None:
