@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from temporalio.testing import WorkflowEnvironment
 
 from tests.engine import running_engine, running_engine_in_skipped_time
+from tests.failures import FLEET, Failures
 from tests.fleet import RunningFleet, running_fleet
 from tests.postgres import RunningPostgres, running_postgres
 
@@ -21,6 +22,11 @@ settings.load_profile("shared")
 
 FLEET_TEST_SECONDS = 600
 """The first test of a fleet waits for its start as well, on a machine that tests keep busy."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(config.rootpath / ".pytest_cache" / "failed"))
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +62,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of the fleet in one process, for `--dist loadgroup`: one fleet is enough."""
     for item in items:
         if "fleet" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("fleet"))
+            item.add_marker(pytest.mark.xdist_group(FLEET))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(FLEET_TEST_SECONDS))

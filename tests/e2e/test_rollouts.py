@@ -9,12 +9,13 @@ import pytest
 from controlplane.local.cells import CELLS
 from rollout.types import CellStatus, Outcome, Phase, RolloutView
 from tests.e2e.operators import Operator, operator_of
+from tests.failures import FLEET
 from tests.fleet import RunningFleet, running_fleet
 from tests.load.outcomes import Count
 from tests.load.stage import Stage, stage_of
 from tests.tenant import Tenant, tenant_of
 
-pytestmark = [pytest.mark.xdist_group("fleet"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group(FLEET), pytest.mark.timeout(600)]
 
 OLD, MIDDLE, NEW = "1.30.2", "1.31.2", "1.32.0"
 NAMESPACES = 6
