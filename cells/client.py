@@ -8,8 +8,6 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
@@ -21,7 +19,7 @@ from cells.workflow import CellWorkflow
 from controlplane.errors import ErrorType, no_capacity, not_found
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import cells_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class CellClient:
         """Hold capacity; raise NoCapacity when the cell has none, or nobody who gives it out."""
         handle = self.handle(cell)
         try:
-            with _refusals(), _a_cell(cell):
+            with _a_cell(cell):
                 await delivered(lambda: handle.execute_update(CellWorkflow.reserve, request))
         except ApplicationError as refusal:
             if refusal.type != ErrorType.NOT_FOUND:
@@ -68,14 +66,14 @@ class CellClient:
         when this one has ended; NotFound when there is no such cell.
         """
         handle = self.handle(cell)
-        with _refusals(), _a_cell(cell):
+        with _a_cell(cell):
             return await delivered(lambda: handle.execute_update(CellWorkflow.begin_visit, request))
 
     async def fence_visit(self, cell: str, visit: str) -> int:
         """Return a higher generation for the visit's undo; raise FailedPrecondition when it is not
         under way."""
         handle = self.handle(cell)
-        with _refusals(), _a_cell(cell):
+        with _a_cell(cell):
             return await delivered(lambda: handle.execute_update(CellWorkflow.fence_visit, visit))
 
     async def visit_moved(self, cell: str, moved: VisitMoved) -> None:
@@ -84,7 +82,7 @@ class CellClient:
     async def end_visit(self, cell: str, request: EndVisit) -> CellView:
         """Tell the cell what a visit left; raise FailedPrecondition when it knows none of it."""
         handle = self.handle(cell)
-        with _refusals(), _a_cell(cell):
+        with _a_cell(cell):
             return await delivered(lambda: handle.execute_update(CellWorkflow.end_visit, request))
 
     async def lift_quarantine(self, cell: str, *, by: str) -> CellView:
@@ -102,24 +100,10 @@ class CellClient:
             task_queue=cells_queue(spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        try:
+        async with starting(start):
             return await self.temporal.execute_update_with_start_workflow(
                 CellWorkflow.configure, spec, start_workflow_operation=start
             )
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await forget_failed_start(start)
-            raise
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Raise the error that the cell gave, not that of the update which carried it."""
-    try:
-        yield
-    except WorkflowUpdateFailedError as error:
-        if isinstance(error.cause, ApplicationError):
-            raise error.cause from None
-        raise
 
 
 @contextlib.contextmanager

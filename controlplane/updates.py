@@ -2,10 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from temporalio.client import WithStartWorkflowOperation
+from temporalio.client import (
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 T = TypeVar("T")
@@ -17,23 +23,34 @@ async def delivered(send: Callable[[], Awaitable[T]]) -> T:
     """Send an update that may be repeated, again while the entity is not ready to take it.
 
     An entity that continues as new, or whose workflow task was lost with its worker, answers
-    FAILED_PRECONDITION ("workflow not ready") and did not see the update.
+    FAILED_PRECONDITION ("workflow not ready") and did not see the update. What an entity refuses is
+    raised as the ApplicationError that it gave (see `controlplane.errors`).
     """
-    for pause in PAUSES:
-        try:
-            return await send()
-        except RPCError as error:
-            if error.status != RPCStatusCode.FAILED_PRECONDITION:
-                raise
-        await asyncio.sleep(pause)
-    return await send()
+    try:
+        for pause in PAUSES:
+            try:
+                return await send()
+            except RPCError as error:
+                if error.status != RPCStatusCode.FAILED_PRECONDITION:
+                    raise
+            await asyncio.sleep(pause)
+        return await send()
+    except WorkflowUpdateFailedError as error:
+        if isinstance(error.cause, ApplicationError):
+            raise error.cause from None
+        raise
 
 
-async def forget_failed_start(start: WithStartWorkflowOperation[Any, Any]) -> None:
-    """Take note of the error of a start whose update raised it already.
+@asynccontextmanager
+async def starting(start: WithStartWorkflowOperation[Any, Any]) -> AsyncIterator[None]:
+    """Send an update with this start within the block; an error of both is raised once.
 
     The start holds the same error for whoever awaits its handle. Left there, it is logged with a
     traceback whenever garbage is collected.
     """
-    with contextlib.suppress(Exception, asyncio.CancelledError):
-        await start.workflow_handle()
+    try:
+        yield
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, WorkflowAlreadyStartedError):
+        with contextlib.suppress(Exception, asyncio.CancelledError):
+            await start.workflow_handle()
+        raise

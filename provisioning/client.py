@@ -8,18 +8,15 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import UpdateMethodMultiParam
 
 from controlplane.errors import not_found
 from controlplane.ids import namespace_workflow_id
 from controlplane.queues import namespaces_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 from provisioning.requests import Change
 from provisioning.types import (
     AbortReplicaChange,
@@ -57,10 +54,7 @@ class NamespaceClient:
 
     async def create(self, namespace: str, request: CreateNamespace) -> NamespaceView:
         """Ask for a namespace; return once that is durably recorded."""
-        try:
-            return await delivered(lambda: self._create(namespace, request))
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
+        return await delivered(lambda: self._create(namespace, request))
 
     async def update(self, namespace: str, request: UpdateNamespace) -> NamespaceView:
         return await self._ask(namespace, NamespaceWorkflow.update, request)
@@ -117,8 +111,6 @@ class NamespaceClient:
             return await delivered(
                 lambda: handle.execute_update(update, request, id=request.operation)
             )
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 raise not_found(f"namespace {namespace} not found") from None
@@ -133,17 +125,10 @@ class NamespaceClient:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=TASK_TIMEOUT,
         )
-        try:
+        async with starting(start):
             return await self.temporal.execute_update_with_start_workflow(
                 NamespaceWorkflow.create,
                 request,
                 id=request.operation,
                 start_workflow_operation=start,
             )
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await forget_failed_start(start)
-            raise
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> BaseException:
-    return error.cause if isinstance(error.cause, ApplicationError) else error

@@ -6,8 +6,6 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -17,7 +15,7 @@ from cells.release import check_release
 from controlplane.errors import already_exists, failed_precondition, invalid_argument
 from controlplane.ids import rollout_workflow_id
 from controlplane.queues import fleet_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 from rollout.plan import new_state
 from rollout.policy import check_policy
 from rollout.types import Control, ControlKind, RolloutView, StartRollout
@@ -39,8 +37,6 @@ class RolloutClient:
             raise invalid_argument(str(error)) from None
         try:
             return await delivered(lambda: self._start(request))
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
         except WorkflowAlreadyStartedError:
             raise already_exists(
                 f"rollout {request.id} has been, and has ended: choose another id"
@@ -51,8 +47,6 @@ class RolloutClient:
         handle = self.handle(rollout)
         try:
             return await delivered(lambda: handle.execute_update(RolloutWorkflow.control, request))
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -77,7 +71,7 @@ class RolloutClient:
         )
         try:
             await delivered(lambda: handle.execute_update(RolloutWorkflow.control, request))
-        except WorkflowUpdateFailedError:
+        except ApplicationError:
             # It is on its way out already.
             return
         except RPCError as error:
@@ -98,18 +92,7 @@ class RolloutClient:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         )
-        try:
+        async with starting(start):
             return await self.temporal.execute_update_with_start_workflow(
                 RolloutWorkflow.begin, request, start_workflow_operation=start
             )
-        except (
-            RPCError,
-            WorkflowUpdateRPCTimeoutOrCancelledError,
-            WorkflowAlreadyStartedError,
-        ):
-            await forget_failed_start(start)
-            raise
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Exception:
-    return error.cause if isinstance(error.cause, ApplicationError) else error

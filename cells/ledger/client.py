@@ -8,12 +8,8 @@ from typing import TypeVar
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
 from cells.ledger.types import (
     LEDGER_ID,
@@ -27,7 +23,7 @@ from cells.ledger.types import (
 )
 from cells.ledger.workflow import LedgerWorkflow
 from controlplane.queues import fleet_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 
 TASK_TIMEOUT = timedelta(seconds=5)
 """How soon the task of a worker that died goes to another: everybody's questions wait for it."""
@@ -79,12 +75,7 @@ class LedgerClient:
         )
 
     async def _asked(self, send: Callable[[Start], Awaitable[T]]) -> T:
-        try:
-            return await delivered(lambda: _started(send))
-        except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise error.cause from None
-            raise
+        return await delivered(lambda: _started(send))
 
 
 async def _started(send: Callable[[Start], Awaitable[T]]) -> T:
@@ -96,8 +87,5 @@ async def _started(send: Callable[[Start], Awaitable[T]]) -> T:
         task_timeout=TASK_TIMEOUT,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
-    try:
+    async with starting(start):
         return await send(start)
-    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-        await forget_failed_start(start)
-        raise

@@ -7,15 +7,11 @@ from datetime import timedelta
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
 from controlplane.queues import fleet_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 from provisioning.automatic.types import (
     AVAILABILITY_ID,
     AvailabilityState,
@@ -97,12 +93,7 @@ class AvailabilityClient:
     async def _asked(
         self, send: Callable[[Start], Awaitable[AvailabilityView]]
     ) -> AvailabilityView:
-        try:
-            return await delivered(lambda: _started(send))
-        except WorkflowUpdateFailedError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise error.cause from None
-            raise
+        return await delivered(lambda: _started(send))
 
 
 async def _started(send: Callable[[Start], Awaitable[AvailabilityView]]) -> AvailabilityView:
@@ -114,8 +105,5 @@ async def _started(send: Callable[[Start], Awaitable[AvailabilityView]]) -> Avai
         task_timeout=TASK_TIMEOUT,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
-    try:
+    async with starting(start):
         return await send(start)
-    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-        await forget_failed_start(start)
-        raise

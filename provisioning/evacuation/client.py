@@ -8,17 +8,14 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from controlplane.errors import already_exists, failed_precondition, invalid_argument
 from controlplane.ids import evacuation_workflow_id
 from controlplane.queues import fleet_queue
-from controlplane.updates import delivered, forget_failed_start
+from controlplane.updates import delivered, starting
 from provisioning.evacuation.plan import check_start, new_state
 from provisioning.evacuation.types import Control, EvacuationView, StartEvacuation
 from provisioning.evacuation.workflow import EvacuationWorkflow
@@ -46,10 +43,7 @@ class EvacuationClient:
         except ValueError as error:
             raise invalid_argument(str(error)) from None
         await self._check_not_ended(request)
-        try:
-            return await delivered(lambda: self._start(request))
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
+        return await delivered(lambda: self._start(request))
 
     async def control(self, cell: str, request: Control) -> EvacuationView:
         """Tell the cell's evacuation what a person wants; raise its refusal, or that it ended."""
@@ -58,8 +52,6 @@ class EvacuationClient:
             return await delivered(
                 lambda: handle.execute_update(EvacuationWorkflow.control, request)
             )
-        except WorkflowUpdateFailedError as error:
-            raise _refusal(error) from None
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -108,14 +100,7 @@ class EvacuationClient:
             memo={_ID: request.id},
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
-        try:
+        async with starting(start):
             return await self.temporal.execute_update_with_start_workflow(
                 EvacuationWorkflow.begin, request, start_workflow_operation=start
             )
-        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await forget_failed_start(start)
-            raise
-
-
-def _refusal(error: WorkflowUpdateFailedError) -> Exception:
-    return error.cause if isinstance(error.cause, ApplicationError) else error
