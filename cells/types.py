@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from cells.providers.types import Foundation
 from cells.release import Software
 from cells.visits.types import EndedVisit, Visit
 from controlplane.resource import Conditions
@@ -87,6 +88,8 @@ class CellSpec:
     failure_domain: str = ""
     """What fails together with it; empty: nothing does. Two replicas of a namespace are never in
     one."""
+    foundation: Foundation | None = None
+    """What it stands on in a cloud; None for a cell of the embedded fleet."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""How a cell comes to be in a cloud, and how it goes."""
