@@ -9,14 +9,14 @@ from temporalio.client import (
     WithStartWorkflowOperation,
     WorkflowHandle,
 )
-from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve
+from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve, RetireCell
 from cells.visits.types import BeginVisit, EndVisit, VisitMoved
 from cells.workflow import CellWorkflow
-from controlplane.errors import ErrorType, no_capacity, not_found
+from controlplane.errors import ErrorType, already_exists, no_capacity, not_found
 from controlplane.ids import cell_workflow_id
 from controlplane.queues import cells_queue
 from controlplane.updates import delivered, starting
@@ -29,8 +29,16 @@ class CellClient:
     temporal: Client
 
     async def register(self, cell: str, spec: CellSpec) -> CellView:
-        """Make the cell known, or tell it its new spec. It is placed upon once it is Ready."""
-        return await delivered(lambda: self._register(cell, spec))
+        """Make the cell known, or tell it its new spec. It is placed upon once it is Ready.
+
+        Raise AlreadyExists for the id of one that was retired.
+        """
+        try:
+            return await delivered(lambda: self._register(cell, spec))
+        except WorkflowAlreadyStartedError:
+            raise already_exists(
+                f"there was a cell {cell}, which was retired: choose another id"
+            ) from None
 
     async def reserve(self, cell: str, request: Reserve) -> None:
         """Hold capacity; raise NoCapacity when the cell has none, or nobody who gives it out."""
@@ -50,6 +58,19 @@ class CellClient:
     async def uncordon(self, cell: str) -> CellView:
         handle = self.handle(cell)
         return await delivered(lambda: handle.execute_update(CellWorkflow.uncordon))
+
+    async def retire(self, cell: str, *, reason: str, by: str) -> None:
+        """Take the cell from the fleet; one that is not part of it, or never was, is left so.
+
+        Raise FailedPrecondition while namespaces live there, or while it is being visited.
+        """
+        handle, request = self.handle(cell), RetireCell(reason, by)
+        try:
+            with _a_cell(cell):
+                await delivered(lambda: handle.execute_update(CellWorkflow.retire, request))
+        except ApplicationError as refusal:
+            if refusal.type != ErrorType.NOT_FOUND:
+                raise
 
     async def describe(self, cell: str) -> CellView:
         handle = self.handle(cell)
@@ -99,6 +120,7 @@ class CellClient:
             id=cell_workflow_id(cell),
             task_queue=cells_queue(spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
         )
         async with starting(start):
             return await self.temporal.execute_update_with_start_workflow(

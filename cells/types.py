@@ -155,6 +155,8 @@ class CellState:
     """Why automation stays away, until somebody lifts it."""
     said_at: datetime | None = None
     """When it last said anything about itself."""
+    retired: bool = False
+    """It is no part of the fleet any more, and its id is never used again."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,8 @@ class CellView:
     quarantine: Cordon | None = None
     said_at: datetime | None = None
     """When the entity said this, as it does every few minutes; None for what is older than that."""
+    retired: bool = False
+    """This is the last it said: it is no part of the fleet any more."""
 
     @property
     def free(self) -> Capacity:
@@ -197,6 +201,12 @@ class Reserve:
 class Release:
     namespace: str
     owner: str
+
+
+@dataclass(frozen=True)
+class RetireCell:
+    reason: str
+    by: str
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cells.types import (
     CordonCell,
     Release,
     Reserve,
+    RetireCell,
 )
 from cells.visits import record
 from cells.visits.types import BeginVisit, EndVisit, VisitMoved
@@ -67,6 +68,9 @@ class CellWorkflow:
             if self._state.revision != self._published_revision:
                 await workflow.sleep(PUBLISH_AFTER)
                 await self._publish()
+            if self._state.retired and self._state.revision == self._published_revision:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                return
             await self._wait_for_change()
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(
@@ -94,6 +98,8 @@ class CellWorkflow:
     @reserve.validator
     def _check_reserve(self, request: Reserve) -> None:
         # Placement decided on a projection; what counts is here, and now.
+        if self._state.retired:
+            raise no_capacity(f"{self._state.id} is no part of the fleet any more")
         if self._state.cordon is not None:
             raise no_capacity(f"{self._state.id} was cordoned: {self._state.cordon.reason}")
         if self._state.quarantine is not None:
@@ -188,6 +194,27 @@ class CellWorkflow:
             self._touch()
         return self._view()
 
+    @workflow.update
+    def retire(self, request: RetireCell) -> CellView:
+        """Take the cell from the fleet, for ever; its namespaces have gone before."""
+        if not self._state.retired:
+            self._state.retired = True
+            self._state.cordon = Cordon(request.reason, request.by, workflow.now())
+            self._touch()
+        return self._view()
+
+    @retire.validator
+    def _check_retire(self, request: RetireCell) -> None:  # noqa: ARG002 - the signature's
+        if residents := sorted(self._state.allocations):
+            raise failed_precondition(
+                f"{self._state.id} holds {len(residents)} namespaces, such as {residents[0]}: move "
+                "or delete them first"
+            )
+        if self._state.visit is not None:
+            raise failed_precondition(
+                f"{self._state.id} is being brought to {self._state.visit.release}: wait for that"
+            )
+
     # No queries: an answer from a worker that had to load the history may run ahead of it, and no
     # replay survives that. What is asked by an update is in the history.
 
@@ -219,6 +246,7 @@ class CellWorkflow:
             software=state.software,
             quarantine=state.quarantine,
             said_at=state.said_at,
+            retired=state.retired,
         )
 
     def _observation_is_due(self) -> bool:

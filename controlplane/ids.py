@@ -7,6 +7,8 @@ import re
 NAMESPACE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,37}[a-z0-9])")
 # "At least five alphanumerics" (ibid.); the upper bound keeps a role name within PostgreSQL's 63.
 ACCOUNT_ID = re.compile(r"[a-z0-9]{5,12}")
+# A label in DNS, a namespace of Kubernetes, and short enough for the roles named after it.
+CELL_ID = re.compile(r"[a-z](?:[a-z0-9-]{0,37}[a-z0-9])")
 REGION_ID = re.compile(r"(?:aws|gcp)-[a-z0-9-]+")
 
 
@@ -39,6 +41,11 @@ def database_role(namespace: str, replica: int = 0) -> str:
 def cell_workflow_id(cell: str) -> str:
     """Return the id of the workflow that is the cell's entity."""
     return f"cell/{cell}"
+
+
+def cell_life_workflow_id(cell: str) -> str:
+    """Return the id of the workflow that builds a cell in a cloud, and takes it down again."""
+    return f"cell-life/{cell}"
 
 
 def visit_workflow_id(visit: str) -> str:

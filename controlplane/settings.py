@@ -8,7 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
+
+CELL_PREFIX = 16
+"""The length of the prefix of each cell's network."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,19 @@ class ApiSettings:
     replica_cooldown: timedelta = timedelta(days=7)
     """How long a namespace does not return to a region of which it removed its replica (Temporal
     Cloud, "High Availability")."""
+    cell_networks: tuple[IPv4Network, ...] = (IPv4Network("10.64.0.0/10"),)
+    """The ranges from which each cell in a cloud gets a network of its own, a /16."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "ApiSettings":
-        """Read `CONTROLPLANE_API_…` variables and CONTROLPLANE_REPLICA_COOLDOWN, a number of days;
-        a missing one raises ValueError naming it."""
+        """Read `CONTROLPLANE_API_…` variables, CONTROLPLANE_REPLICA_COOLDOWN, a number of days, and
+        CONTROLPLANE_CELL_NETWORKS; a missing one raises ValueError naming it."""
         return cls(
             grpc_listen=_required(env, "CONTROLPLANE_API_GRPC_LISTEN"),
             tls_listen=_required(env, "CONTROLPLANE_API_TLS_LISTEN"),
             http_listen=_required(env, "CONTROLPLANE_API_HTTP_LISTEN"),
             replica_cooldown=_days(env, "CONTROLPLANE_REPLICA_COOLDOWN", 7),
+            cell_networks=_networks(env, "CONTROLPLANE_CELL_NETWORKS") or cls.cell_networks,
         )
 
 
@@ -94,6 +101,23 @@ def _seconds(env: Mapping[str, str], name: str, default: int) -> timedelta:
     if not text.isdecimal() or not 1 <= int(text) <= 3600:
         raise ValueError(f"{name} is {text!r}: write a whole number of seconds, 1 to 3600")
     return timedelta(seconds=int(text))
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[IPv4Network, ...]:
+    """Read private ranges, each large enough for one cell at least."""
+    found = []
+    for text in filter(None, env.get(name, "").split(",")):
+        try:
+            network = IPv4Network(text.strip())
+        except ValueError as error:
+            raise ValueError(f"{name} has {text!r}: {error}; write it like 10.64.0.0/10") from None
+        if network.prefixlen > CELL_PREFIX:
+            raise ValueError(
+                f"{name} has {network}: each cell takes a /{CELL_PREFIX}, so write a larger "
+                "range, like 10.64.0.0/10"
+            )
+        found.append(network)
+    return tuple(found)
 
 
 def _days(env: Mapping[str, str], name: str, default: int) -> timedelta:

@@ -8,16 +8,14 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from psycopg.conninfo import make_conninfo
 
+from cells.stores.roles import RoleAttribute, ensure_database, ensure_role
 from controlplane.local.ports import free_port
 from controlplane.local.postgres import (
     SUPERUSER,
     PostgresServer,
-    ensure_database,
-    ensure_role,
     initialise,
     new_outside_folder,
     prepare_server,
@@ -47,9 +45,7 @@ class RunningPostgres:
     def conninfo(self) -> str:
         return make_conninfo(self.server.url(SUPERUSER, "postgres"), password=self.password)
 
-    async def create_database(
-        self, prefix: str = "test", *attributes: Literal["CREATEROLE", "BYPASSRLS"]
-    ) -> Database:
+    async def create_database(self, prefix: str = "test", *attributes: RoleAttribute) -> Database:
         """Create a fresh database, owned by a login role of its own."""
         name = f"{prefix}_{secrets.token_hex(4)}"
         password = secrets.token_urlsafe(16)

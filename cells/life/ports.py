@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from cells.life.types import Blueprint, LifeView
+from cells.life.types import Blueprint, LayerTold, LifeView
 from cells.providers.types import Account, Foundation
 from cells.types import CellAddresses, CellSpec
 
@@ -115,4 +115,12 @@ class Registry(Protocol):
 class LifeProjection(Protocol):
     async def publish_life(self, view: LifeView) -> None:
         """Make the view readable, unless a newer revision already is."""
+        ...
+
+
+class LifeListener(Protocol):
+    """The workflow of a cell's life, as those who work for it reach it."""
+
+    async def tell(self, cell: str, told: LayerTold) -> None:
+        """Let people see what is being done. It may get lost."""
         ...

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from cells.providers.types import Account, Foundation
-from cells.types import Capacity, Provider
+from cells.types import Capacity, CellAddresses, Provider
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class LayerRecord:
     problem: str = ""
     """Why it is not built yet, or not gone yet."""
     attempts: int = 1
+    """How often its building was begun."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,67 @@ class LifeView:
     """Where it is and why, in one sentence."""
     changed_at: datetime
     requested_by: str
+    retry_at: datetime | None = None
+    """When it goes on by itself; None when it does now, or needs a person."""
+
+
+class LifeCommandKind(StrEnum):
+    """What people ask of a life that has begun."""
+
+    RETRY = "Retry"
+    """Go on from the layer that failed, or look again now at what it waits for."""
+    ABANDON = "Abandon"
+    """Tear down what was begun, of a cell that was never ready."""
+    DECOMMISSION = "Decommission"
+    """Take a cell that is ready down."""
+    KEEP = "Keep"
+    """Call a draining off, as long as nothing is dismantled."""
+
+
+@dataclass(frozen=True)
+class CreateCell:
+    """A request for a cell. Repeating it is harmless: the same blueprint is the same life."""
+
+    operation: str
+    blueprint: Blueprint
+    requested_by: str
+
+
+@dataclass(frozen=True)
+class LifeCommand:
+    """One thing asked of a life. Repeating it under its operation is harmless."""
+
+    operation: str
+    kind: LifeCommandKind
+    by: str
+    reason: str = ""
+    drain: bool = False
+    """When decommissioning: have the namespaces that live there moved first."""
+
+
+@dataclass(frozen=True)
+class LayerTold:
+    """What is being done to a layer, as told by whoever does it."""
+
+    layer: Layer
+    text: str
+
+
+@dataclass(frozen=True)
+class Residents:
+    """The namespaces that live in a cell: how many, and the names of the first."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> str:
+        how_many = "1 namespace lives" if self.count == 1 else f"{self.count} namespaces live"
+        more = self.count - len(self.names)
+        return f"{how_many} there: {', '.join(self.names)}" + (f" and {more} more" if more else "")
+
+
+NOBODY = Residents()
 
 
 @dataclass
@@ -125,6 +187,25 @@ class LifeState:
     account: Account | None = None
     foundation: Foundation | None = None
     leftovers: tuple[str, ...] = ()
-    message: str = ""
     changed_at: datetime | None = None
     retry_at: datetime | None = None
+    operation: str = ""
+    """The creation's."""
+    assured: list[Layer] = field(default_factory=list)
+    """The layers that were seen to stand since it was last begun to build: what failed, and what it
+    stands on, is looked at again."""
+    addresses: CellAddresses | None = None
+    """Where its services answer."""
+    looks: int = 0
+    """How often in a row what it waits for was not there: it looks ever less often."""
+    residents: Residents = NOBODY
+    """Who lived there when it was last looked."""
+    is_cordoned: bool = False
+    is_kept: bool = False
+    """Its draining was called off; it is not open again yet."""
+    asked: LifeCommand | None = None
+    """A decommission that waits for its answer: may it begin?"""
+    ends_for: LifeCommand | None = None
+    """What it is taken down for."""
+    commands: list[LifeCommand] = field(default_factory=list)
+    """The latest that were taken, so that each is taken once."""

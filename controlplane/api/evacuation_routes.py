@@ -1,6 +1,5 @@
 """The Fleet API's paths about emptying cells: evacuate, drain or drill, follow it, steer it."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,32 +7,27 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends
 from pydantic import JsonValue
-from temporalio.exceptions import ApplicationError
 
 from controlplane.api.changes import note_change
+from controlplane.api.evacuation_starts import EvacuationStarts
 from controlplane.api.evacuation_types import EvacuationControl, EvacuationPage, NewEvacuation
 from controlplane.api.numbered_pages import numbered_page
 from controlplane.api.operator_calls import OperatorCalls, actor
 from controlplane.api.paging import DEFAULT_PAGE_SIZE
 from controlplane.api.ports import EvacuationWriter
 from controlplane.api.strict_body import KeepableText
-from controlplane.errors import invalid_argument, not_found
+from controlplane.errors import not_found
 from controlplane.identity.types import Principal
-from controlplane.store.audit_entries import canonical
 from controlplane.store.evacuations import Evacuations
-from controlplane.store.queries import ReadModel
-from provisioning.evacuation.policy import check_policy
 from provisioning.evacuation.ports import EvacuationProjection
-from provisioning.evacuation.types import Control, EvacuationView, StartEvacuation
-
-_ID = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?")
+from provisioning.evacuation.types import Control, EvacuationView
 
 
 @dataclass(frozen=True)
 class EvacuationRoutes:
     calls: OperatorCalls
-    reads: ReadModel
     evacuations: Evacuations
+    starts: EvacuationStarts
     writer: EvacuationWriter
     projection: EvacuationProjection
 
@@ -46,7 +40,7 @@ class EvacuationRoutes:
         async def start(caller: Caller, wanted: NewEvacuation) -> EvacuationView:
             """Begin to empty a cell. Repeated under the same id, it is begun once."""
             return await self.calls.change(
-                caller, "fleet.evacuations.start", wanted, lambda: self._start(caller, wanted)
+                caller, "fleet.evacuations.start", wanted, lambda: self.starts.start(caller, wanted)
             )
 
         @router.get("")
@@ -95,45 +89,6 @@ class EvacuationRoutes:
                 "all"
             )
         return found
-
-    async def _start(self, caller: Principal, wanted: NewEvacuation) -> EvacuationView:
-        if await self.reads.cell(wanted.cell) is None:
-            raise not_found(
-                f"cell {wanted.cell!r} not found: `controlplane cell list` shows them all"
-            )
-        evacuation = wanted.id or await self.evacuations.id_for(wanted.cell)
-        if not _ID.fullmatch(evacuation):
-            raise invalid_argument(
-                f"{evacuation!r} is not an evacuation's id: use up to 100 lower-case letters, "
-                "digits, dots and hyphens, with a letter or digit at both ends"
-            )
-        policy = wanted.policy.policy(wanted.kind)
-        try:
-            check_policy(wanted.kind, policy)
-        except ValueError as error:
-            raise invalid_argument(f"policy: {error}") from None
-        asked = StartEvacuation(
-            evacuation,
-            wanted.cell,
-            wanted.kind,
-            policy,
-            actor(caller),
-            wanted.reason,
-            wanted.source_lost,
-        )
-        content = canonical(wanted.model_dump(mode="json", exclude={"id"}))
-        claim = await self.evacuations.claim(asked, content, caller.account.id)
-        if claim.view is not None:
-            return claim.view
-        try:
-            view = await self.writer.start(claim.start)
-        except ApplicationError as refusal:
-            if refusal.non_retryable:
-                await self.evacuations.withdraw(evacuation)
-            raise
-        # The workflow publishes this too, but later: a read right after this call must see it.
-        await self.projection.publish_evacuation(view)
-        return view
 
     async def _control(
         self, caller: Principal, evacuation: str, asked: EvacuationControl

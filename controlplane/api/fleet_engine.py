@@ -8,6 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from cells.client import CellClient
 from cells.ledger.client import LedgerClient
 from cells.ledger.types import Fence, Fenced
+from cells.life.client import CellLifeClient
+from cells.life.types import CreateCell, LifeCommand, LifeView
 from cells.types import CellView
 from cells.visits.client import VisitClient
 from controlplane.api.engine import ACCEPT_WITHIN_SECONDS, accepted
@@ -93,6 +95,20 @@ class EngineEvacuations:
 
     async def control(self, cell: str, request: EvacuationControl) -> EvacuationView:
         return await accepted(self.evacuations.control(cell, request), self.accept_within_seconds)
+
+
+@dataclass(frozen=True)
+class EngineLives:
+    """Adapter of `controlplane.api.ports.LifeWriter`."""
+
+    lives: CellLifeClient
+    accept_within_seconds: float = ACCEPT_WITHIN_SECONDS
+
+    async def create(self, request: CreateCell) -> LifeView:
+        return await accepted(self.lives.create(request), self.accept_within_seconds)
+
+    async def command(self, cell: str, command: LifeCommand) -> LifeView:
+        return await accepted(self.lives.command(cell, command), self.accept_within_seconds)
 
 
 @dataclass(frozen=True)

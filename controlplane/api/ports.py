@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cells.ledger.types import Fence, Fenced
+from cells.life.types import CreateCell, LifeCommand, LifeView
 from cells.types import CellView
 from provisioning.automatic.types import (
     AvailabilityView,
@@ -123,6 +124,18 @@ class EvacuationWriter(Protocol):
         ...
 
 
+class LifeWriter(Protocol):
+    """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
+
+    async def create(self, request: CreateCell) -> LifeView:
+        """Begin to build a cell; asked for again with the same blueprint, it is not begun again."""
+        ...
+
+    async def command(self, cell: str, command: LifeCommand) -> LifeView:
+        """Tell a cell's life what a person wants; under the same operation that is done once."""
+        ...
+
+
 class AvailabilityWriter(Protocol):
     """Refusals are raised as `controlplane.errors`, silence as EngineUnavailable."""
 
@@ -151,3 +164,4 @@ class FleetWriters:
     simulator: Simulator
     evacuations: EvacuationWriter
     availability: AvailabilityWriter
+    lives: LifeWriter

@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 
 from cells.client import CellClient
 from cells.ledger.client import LedgerClient
+from cells.life.client import CellLifeClient
 from controlplane.api.certificate import ApiCertificate
 from controlplane.api.engine import EngineWriter, connect_lazily
 from controlplane.api.fleet_engine import (
@@ -17,6 +18,7 @@ from controlplane.api.fleet_engine import (
     EngineCells,
     EngineEvacuations,
     EngineLedger,
+    EngineLives,
     EngineRollouts,
 )
 from controlplane.api.logs import log_json_lines
@@ -55,6 +57,7 @@ async def run(settings: Settings, listen: ApiSettings) -> None:
         SimulatorProcess(),
         EngineEvacuations(EvacuationClient(engine)),
         EngineAvailability(AvailabilityClient(engine)),
+        EngineLives(CellLifeClient(engine)),
     )
     pool = await open_pool_on(conninfo)
     try:

@@ -154,7 +154,9 @@ async def serving(
     app.include_router(replicas.router(http_caller(keys)))
     exposition = Exposition(metrics, Monitoring(pool), engine_answers)
     app.include_router(AccountRoutes(calls, log, exposition).router(http_caller(keys)))
-    for router in operator_routers(calls, pool, reads, fleet, http_caller(keys)):
+    for router in operator_routers(
+        calls, pool, reads, fleet, listen.cell_networks, http_caller(keys)
+    ):
         app.include_router(router)
     async with (
         _serving_http(app, listen.http_listen) as http_port,

@@ -9,6 +9,8 @@ from cells.types import DRIFTED, CellCondition, CellView
 from controlplane.cli.command import command, example, group
 from controlplane.cli.evacuation import start as emptying
 from controlplane.cli.evacuation_api import EvacuationApi
+from controlplane.cli.life import controls, create
+from controlplane.cli.life import show as life
 from controlplane.cli.options import ApiOptions, CellArgument
 from controlplane.cli.output import (
     OutputFormat,
@@ -24,8 +26,11 @@ from controlplane.cli.output import (
 from controlplane.cli.reasons import ReasonOptions
 from controlplane.resource import ConditionStatus
 
-app = group("Look at cells, empty them, and keep namespaces or automation away from them.")
-app.add_typer(emptying.app)
+app = group(
+    "Look at cells, build them, empty them, take them down, and keep others away from them."
+)
+for part in (emptying, create, life, controls):
+    app.add_typer(part.app)
 
 
 @app.command("list")

@@ -36,6 +36,7 @@ RETURNING taken.cell, taken.account_id
 _TAKE_CELLS = """
 INSERT INTO cell_signing_keys AS taken (cell, fingerprint, due_at)
 SELECT id, '', now() + %(lease)s FROM cells WHERE view->'spec'->>'region' = ANY(%(regions)s)
+    AND view->>'retired' IS DISTINCT FROM 'true'
 ORDER BY id
 ON CONFLICT (cell) DO UPDATE SET due_at = excluded.due_at
 WHERE taken.due_at <= now() AND (taken.fingerprint <> %(fingerprint)s

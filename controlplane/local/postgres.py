@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 
 from controlplane.local.failures import FleetFailed
 from controlplane.local.ports import LOOPBACK
 
 SUPERUSER = "postgres"
-RoleAttribute = Literal["CREATEROLE", "BYPASSRLS"]
 
 _SERVICE_USER = "nobody"
 _OUTSIDE_HOME = (Path("/var/lib"), Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - own 0711 folder
@@ -135,43 +133,6 @@ async def superuser(
         yield connection
     finally:
         await connection.close()
-
-
-async def ensure_role(
-    connection: AsyncConnection, role: str, password: str, *attributes: RoleAttribute
-) -> None:
-    """Create a login role with `attributes` (say `CREATEROLE`), or give it this password."""
-    row = await (
-        await connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
-    ).fetchone()
-    # Hashed here: the server's log and statistics never see the password.
-    verifier = connection.pgconn.encrypt_password(
-        password.encode(), role.encode(), b"scram-sha-256"
-    ).decode()
-    await connection.execute(
-        sql.SQL("{verb} ROLE {role} LOGIN {attributes} PASSWORD {verifier}").format(
-            verb=sql.SQL("CREATE" if row is None else "ALTER"),
-            role=sql.Identifier(role),
-            attributes=sql.SQL(" ").join(sql.SQL(a) for a in attributes),
-            verifier=sql.Literal(verifier),
-        )
-    )
-
-
-async def ensure_database(connection: AsyncConnection, name: str, owner: str) -> None:
-    """Create a database that only its owner may connect to, and whom the owner lets in."""
-    row = await (
-        await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-    ).fetchone()
-    database = sql.Identifier(name)
-    if row is None:
-        # Copying the template's files instead forces checkpoints, which can take a second.
-        await connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} STRATEGY wal_log").format(
-                database, sql.Identifier(owner)
-            )
-        )
-    await connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(database))
 
 
 def _wheel_programs() -> Path:

@@ -49,19 +49,34 @@ def former_signing_key(key_id: str) -> str:
     return f"{FORMER_SIGNING_KEYS}{key_id}"
 
 
+def cell_prefix(cell: str) -> str:
+    """Return the beginning of the names of everything kept for one cell."""
+    return f"cells/{cell}/"
+
+
 def cell_database(cell: str) -> str:
     """Name the password with which the control plane writes to a cell's database."""
-    return f"cells/{cell}/database"
+    return f"{cell_prefix(cell)}database"
+
+
+def cell_gatekeeper_database(cell: str) -> str:
+    """Name the password with which a cell's gatekeeper reads its database."""
+    return f"{cell_prefix(cell)}gatekeeper-database"
+
+
+def cell_temporal_database(cell: str) -> str:
+    """Name the password with which a cell's Temporal service owns its databases."""
+    return f"{cell_prefix(cell)}temporal-database"
 
 
 def cell_sealing_key(cell: str) -> str:
     """Name the key that seals what only the cell's gatekeeper may open (see cells.ingress)."""
-    return f"cells/{cell}/sealing-key"
+    return f"{cell_prefix(cell)}sealing-key"
 
 
 def cell_peer_certificate(cell: str) -> str:
     """Name what the cell shows other cells' ingresses: PEM certificate, then its private key."""
-    return f"cells/{cell}/peer-certificate"
+    return f"{cell_prefix(cell)}peer-certificate"
 
 
 def namespace_prefix(namespace: str) -> str:

@@ -19,7 +19,7 @@ from controlplane.store.projections import CELL_VIEW
 from rollout.calendar import Calendar
 from rollout.types import CellFacts, Fleet, Replicas
 
-_CELLS = "SELECT view::text FROM cells ORDER BY id"
+_CELLS = "SELECT view::text FROM cells WHERE view->>'retired' IS DISTINCT FROM 'true' ORDER BY id"
 # With a replica in one cell only there is nobody to be disturbed together with.
 # A replica of which nobody has said whether it has everything is not held against its namespace.
 _REPLICAS = """

@@ -54,7 +54,7 @@ JOIN operations AS found ON found.account_id = asked.account AND found.id = aske
 WHERE found.view IS NOT NULL
 """
 _CELL = "SELECT view::text FROM cells WHERE id = %(id)s"
-_CELLS = "SELECT view::text FROM cells ORDER BY id"
+_CELLS = "SELECT view::text FROM cells WHERE view->>'retired' IS DISTINCT FROM 'true' ORDER BY id"
 
 _NUL = "\0"
 """No text in PostgreSQL holds it, and a query with it fails together with all that share it."""

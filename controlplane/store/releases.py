@@ -26,6 +26,8 @@ _PAGE = (
     + "WHERE %(before)s::bigint IS NULL OR number < %(before)s ORDER BY number DESC LIMIT %(limit)s"
 )
 
+_SERVER_VERSIONS = "SELECT DISTINCT server_version FROM releases WHERE server_version <> ''"
+
 
 @dataclass(frozen=True)
 class KeptRelease:
@@ -73,6 +75,10 @@ class Releases:
     async def page(self, *, before: int | None = None, limit: int) -> list[KeptRelease]:
         """Return up to `limit` releases, newest first, those numbered below `before`."""
         return list(map(_kept, await self._rows(_PAGE, {"before": before, "limit": limit})))
+
+    async def server_versions(self) -> list[str]:
+        """Return the versions of the server that any release brings."""
+        return [str(version) for (version,) in await self._rows(_SERVER_VERSIONS, {})]
 
     async def _rows(self, query: LiteralString, values: Mapping[str, object]) -> Sequence[TupleRow]:
         async with self.pool.connection() as connection:

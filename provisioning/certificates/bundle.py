@@ -169,9 +169,11 @@ def _parse(blocks: list[str]) -> tuple[list[_Placed], list[str]]:
         try:
             certificate = x509.load_pem_x509_certificate(block.encode())
             place = f"certificate {number} ({subject_of(certificate)})"
+            _ = certificate.issuer  # Names are parsed when they are first read, and may fail then.
             problems += [f"{place} {problem}" for rule in _RULES for problem in rule(certificate)]
         except (
             ValueError,
+            TypeError,  # Of a name's attribute whose type is not that of its value.
             UnsupportedAlgorithm,
             x509.InvalidVersion,
             x509.DuplicateExtension,

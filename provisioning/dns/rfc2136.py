@@ -5,8 +5,6 @@ Beside each alias, under `_uid.`, stands for which incarnation of a namespace it
 server checks that together with the change, so that a late call for an earlier one does nothing.
 """
 
-import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 
@@ -20,21 +18,17 @@ from temporalio.exceptions import ApplicationError
 
 from controlplane.errors import rejected
 from controlplane.secrets.port import DNS_UPDATE_KEY, SecretStore
-from provisioning.dns.answers import Saying, Silence, ask, question
-from provisioning.dns.exchange import Server, exchange
+from provisioning.dns.answers import Saying, question
+from provisioning.dns.authority import DEFAULT_PATIENCE, Authority, denies, plain
+from provisioning.dns.exchange import exchange
 from provisioning.dns.records import Record
 from provisioning.types import DnsFacts
 
 UPDATE_KEY_NAME = "controlplane-update"
 """How the servers call the key whose secret is DNS_UPDATE_KEY. Algorithm: hmac-sha256."""
-DEFAULT_PATIENCE = timedelta(seconds=10)
-"""How long the servers have to agree after an update."""
 
 _OWNER = dns.name.Name(["_uid"])
-_FIRST_PAUSE_SECONDS = 0.02
-_LONGEST_PAUSE_SECONDS = 0.5
 _RACES = 5
-_LONGEST_ALIAS_CHAIN = 8
 _CONDITION_FAILED = (Rcode.YXDOMAIN, Rcode.NXDOMAIN, Rcode.YXRRSET, Rcode.NXRRSET)
 _REFUSALS = (Rcode.REFUSED, Rcode.NOTAUTH, Rcode.NOTZONE, Rcode.NOTIMP)
 
@@ -50,28 +44,26 @@ class Rfc2136Dns:
         patience: timedelta = DEFAULT_PATIENCE,
     ) -> None:
         """`servers` are the zone's authoritative ones, each `ip:port`."""
-        if not servers:
-            raise ValueError(f"zone {zone} needs an authoritative server: name one as ip:port")
-        self._zone = dns.name.from_text(zone)
-        self._servers = tuple(Server.parse(server) for server in servers)
+        self._authority = Authority.parse(zone, servers, patience)
+        self._zone = self._authority.zone
+        self._servers = self._authority.servers
         self._secrets = secrets
-        self._patience = patience
 
     async def publish(self, name: str, target: str, ttl: timedelta, uid: str) -> DnsFacts:
         """Make `name` an alias; an alias of something else gives way, other records do not."""
-        alias, alias_of = self._inside(name), dns.name.from_text(target).canonicalize()
+        alias, alias_of = self._authority.inside(name), dns.name.from_text(target).canonicalize()
         record = Record(alias, RdataType.CNAME, alias_of.to_text())
         await self._publish(record, ttl, _owner(alias, uid))
-        return DnsFacts(_plain(alias), _plain(alias_of), ttl)
+        return DnsFacts(plain(alias), plain(alias_of), ttl)
 
     async def publish_address(self, name: str, address: str, ttl: timedelta) -> None:
         """Give `name` this one address, IPv4 or IPv6; return once every server says so."""
         rdtype = RdataType.AAAA if ip_address(address).version == 6 else RdataType.A
-        record = Record(self._inside(name), rdtype, ip_address(address).compressed)
+        record = Record(self._authority.inside(name), rdtype, ip_address(address).compressed)
         await self._publish(record, ttl)
 
     async def withdraw(self, name: str, uid: str) -> None:
-        alias = self._inside(name)
+        alias = self._authority.inside(name)
         owner = _owner(alias, uid)
         # Nobody's, when an earlier call came through, or when the alias is older than such notes.
         for condition in (owner.is_there, owner.type_is_absent):
@@ -81,46 +73,29 @@ class Rfc2136Dns:
             update.delete(owner.name, owner.type)
             rcode = await self._send(update)
             if rcode == Rcode.NOERROR:
-                aim = f"{_plain(alias)} is withdrawn"
-                return await self._agree(aim, alias, RdataType.CNAME, _denies)
+                aim = f"{plain(alias)} is withdrawn"
+                return await self._authority.agree(aim, alias, RdataType.CNAME, denies)
             if rcode not in _CONDITION_FAILED:
                 raise self._refused(alias, rcode)
         return None
 
     async def observe(self, name: str) -> DnsFacts | None:
         """Return what every server that answers says; None also when they differ."""
-        alias = self._inside(name)
-        heard = [one for one in await self._hear(alias, RdataType.CNAME) if isinstance(one, Saying)]
-        if not heard:
-            raise TimeoutError(f"no DNS server answers: asked {', '.join(map(str, self._servers))}")
-        saying = heard[0]
-        if any(one != saying for one in heard) or not saying.authoritative or saying.ttl is None:
-            return None
-        target = dns.name.from_text(saying.data[0])
-        return DnsFacts(_plain(alias), _plain(target), timedelta(seconds=saying.ttl))
+        return await self._authority.observe(name)
 
     async def resolve(self, name: str) -> str:
         """Return the IPv4 address `name` leads to, asking the authoritative servers only.
 
         Raise LookupError when it leads nowhere. No resolver's cache is consulted or filled.
         """
-        asked = dns.name.from_text(name)
-        for _ in range(_LONGEST_ALIAS_CHAIN):
-            reply = await self._first_reply(question(asked, RdataType.A))
-            chain = reply.resolve_chaining()
-            if chain.answer is not None:
-                return str(chain.answer[0].to_text())
-            if chain.canonical_name == asked:
-                break
-            asked = chain.canonical_name
-        raise LookupError(f"{name} has no address: its name servers know none for {_plain(asked)}")
+        return await self._authority.resolve(name)
 
     async def _publish(self, record: Record, ttl: timedelta, owner: Record | None = None) -> None:
         seconds = int(ttl.total_seconds())
         await self._replace(record, seconds, owner)
         wanted = Saying(True, Rcode.NOERROR, record.type, seconds, (record.data,))
         aim = f"{record} with TTL {seconds}"
-        await self._agree(aim, record.name, record.type, lambda heard: heard == wanted)
+        await self._authority.agree(aim, record.name, record.type, lambda heard: heard == wanted)
 
     async def _replace(self, record: Record, ttl: int, owner: Record | None) -> None:
         """Put the one record in place of others of its type, and of no other type.
@@ -150,7 +125,7 @@ class Rfc2136Dns:
                 if rcode not in _CONDITION_FAILED:
                     raise self._refused(record.name, rcode)
             await self._refuse_taken(record, owner)
-        raise RuntimeError(f"{_plain(record.name)} kept changing while it was being published")
+        raise RuntimeError(f"{plain(record.name)} kept changing while it was being published")
 
     async def _refuse_taken(self, record: Record, owner: Record | None) -> None:
         """Return if the name can be had, and merely changed while it was being published."""
@@ -158,15 +133,15 @@ class Rfc2136Dns:
             for other in await self._records(owner.name):
                 if other.type == owner.type and other.data != owner.data:
                     raise rejected(
-                        f"{_plain(record.name)} was published for incarnation {other.data}, not "
-                        f"{owner.data}: delete that namespace first, or remove {_plain(owner.name)}"
+                        f"{plain(record.name)} was published for incarnation {other.data}, not "
+                        f"{owner.data}: delete that namespace first, or remove {plain(owner.name)}"
                     )
         others = [one for one in await self._records(record.name) if one.type != record.type]
         if others:
             raise rejected(
-                f"{_plain(record.name)} cannot become a {RdataType.to_text(record.type)} record, "
+                f"{plain(record.name)} cannot become a {RdataType.to_text(record.type)} record, "
                 f"for it is taken: {'; '.join(map(str, others))}: remove that from zone "
-                f"{_plain(self._zone)} first"
+                f"{plain(self._zone)} first"
             )
 
     async def _records(self, name: dns.name.Name) -> list[Record]:
@@ -213,70 +188,12 @@ class Rfc2136Dns:
         text = f"DNS server {self._servers[0]} answers {Rcode.to_text(rcode)}"
         if rcode in _REFUSALS:
             return rejected(
-                f"{text} to an update of {_plain(name)}: allow key {UPDATE_KEY_NAME!r} to update "
-                f"zone {_plain(self._zone)} there"
+                f"{text} to an update of {plain(name)}: allow key {UPDATE_KEY_NAME!r} to update "
+                f"zone {plain(self._zone)} there"
             )
-        return RuntimeError(f"{text} to an update of {_plain(name)}")
-
-    async def _agree(
-        self,
-        aim: str,
-        name: dns.name.Name,
-        rdtype: RdataType,
-        agrees: Callable[[Saying | Silence], bool],
-    ) -> None:
-        """Wait until every server agrees; raise TimeoutError saying which ones do not."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience.total_seconds()
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            heard = await self._hear(name, rdtype)
-            dissent = [
-                f"{server} {one}"
-                for server, one in zip(self._servers, heard, strict=True)
-                if not agrees(one)
-            ]
-            if not dissent:
-                return
-            if loop.time() > deadline:
-                raise TimeoutError(
-                    f"not every DNS server says after {self._patience.total_seconds():g} s that "
-                    f"{aim}: {'; '.join(dissent)}"
-                )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    async def _hear(self, name: dns.name.Name, rdtype: RdataType) -> list[Saying | Silence]:
-        return await asyncio.gather(*(ask(server, name, rdtype) for server in self._servers))
-
-    async def _first_reply(self, query: dns.message.QueryMessage) -> dns.message.QueryMessage:
-        silent: TimeoutError | None = None
-        for server in self._servers:
-            try:
-                reply = await exchange(query, server)
-            except TimeoutError as error:
-                silent = error
-            else:
-                assert isinstance(reply, dns.message.QueryMessage)
-                return reply
-        assert silent is not None
-        raise silent
-
-    def _inside(self, name: str) -> dns.name.Name:
-        inside = dns.name.from_text(name)
-        if not inside.is_subdomain(self._zone) or inside == self._zone:
-            raise ValueError(f"{name} is not a name under {_plain(self._zone)}")
-        return inside
+        return RuntimeError(f"{text} to an update of {plain(name)}")
 
 
 def _owner(alias: dns.name.Name, uid: str) -> Record:
     """Return the record that notes for which incarnation the alias was published."""
     return Record(_OWNER + alias, RdataType.TXT, f'"{uid}"')
-
-
-def _denies(heard: Saying | Silence) -> bool:
-    return isinstance(heard, Saying) and heard.denies
-
-
-def _plain(name: dns.name.Name) -> str:
-    return name.canonicalize().to_text(omit_final_dot=True)

@@ -296,3 +296,21 @@ async def _reported(entities: Entities, reason: str, *, since: int = 0) -> CellV
 
     await eventually(reported)
     return entities.cell_parts.views[CELL]
+
+
+async def test_a_cell_is_retired_when_it_is_empty_and_its_id_is_never_used_again(
+    entities: Entities,
+) -> None:
+    await entities.cells.register(CELL, cell_spec())
+    await entities.cells.reserve(CELL, Reserve("a.acme1", "uid-a", ONE))
+    with pytest.raises(ApplicationError, match=r"holds 1 namespaces, such as a\.acme1"):
+        await entities.cells.retire(CELL, reason="too small", by="sre")
+
+    await entities.cells.handle(CELL).signal(CellWorkflow.release, Release("a.acme1", "uid-a"))
+    await entities.cells.retire(CELL, reason="too small", by="sre")
+    await entities.cells.handle(CELL).result()
+
+    assert entities.cell_parts.views[CELL].retired
+    await entities.cells.retire(CELL, reason="asked twice", by="sre")
+    with pytest.raises(ApplicationError, match="was retired: choose another id"):
+        await entities.cells.register(CELL, cell_spec())

@@ -6,11 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cells.stores.roles import ensure_database, ensure_role
 from controlplane.local.postgres import (
     PostgresFailed,
     PostgresServer,
-    ensure_database,
-    ensure_role,
     initialise,
     new_outside_folder,
     prepare_server,

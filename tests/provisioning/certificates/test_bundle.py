@@ -287,6 +287,17 @@ GOOD = ca("Good")
 DER = GOOD.certificate.public_bytes(Encoding.DER)
 
 
+def test_a_certificate_whose_issuer_cannot_be_read_is_refused() -> None:
+    first = DER.index(GOOD.certificate.issuer.public_bytes()) + 2  # Of the names within it.
+    body = base64.encodebytes(DER[:first] + b"\xed" + DER[first + 1 :]).decode()
+
+    message = refusal(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
+
+    assert "certificate 1 (CN=Good) cannot be read: export it anew as X.509v3 PEM" in message
+
+
+# Of what is odd, and legal, such as a country of four letters.
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(deadline=None)  # Other tests share the processors.
 @given(
     position=st.integers(0, len(DER) - 1),

@@ -1,0 +1,1 @@
+"""Cells in accounts of an AWS organisation."""

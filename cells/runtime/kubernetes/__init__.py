@@ -1,0 +1,1 @@
+"""A cell's services in a Kubernetes cluster."""

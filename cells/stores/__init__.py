@@ -1,0 +1,1 @@
+"""What a cell keeps: its databases, their roles, and the secrets its services are started with."""

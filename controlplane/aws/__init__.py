@@ -1,0 +1,1 @@
+"""What every adapter of an AWS service stands on: identities, calls, and errors told plainly."""

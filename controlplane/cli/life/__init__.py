@@ -1,0 +1,1 @@
+"""Cells in clouds by command: build them, follow them, take them down."""

@@ -1,0 +1,1 @@
+"""How Google's APIs are called: as whom, over what, and what their refusals mean."""
