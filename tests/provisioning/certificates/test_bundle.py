@@ -288,8 +288,8 @@ DER = GOOD.certificate.public_bytes(Encoding.DER)
 
 
 def test_a_certificate_whose_issuer_cannot_be_read_is_refused() -> None:
-    first = DER.index(GOOD.certificate.issuer.public_bytes()) + 2  # Of the names within it.
-    body = base64.encodebytes(DER[:first] + b"\xed" + DER[first + 1 :]).decode()
+    value = DER.index(GOOD.certificate.issuer.public_bytes()) + 11  # Of its one name: a type tag.
+    body = base64.encodebytes(DER[:value] + b"\xed" + DER[value + 1 :]).decode()
 
     message = refusal(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 
