@@ -13,7 +13,16 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from cells.types import Allocation, CellSpec, CellState, CellView, CordonCell, Reserve, RetireCell
+from cells.types import (
+    Allocation,
+    CellSpec,
+    CellState,
+    CellView,
+    Cordon,
+    CordonCell,
+    Reserve,
+    RetireCell,
+)
 from cells.visits.types import BeginVisit, EndVisit, VisitMoved
 from cells.workflow import CellWorkflow
 from controlplane.errors import ErrorType, already_exists, no_capacity, not_found
@@ -28,13 +37,14 @@ class CellClient:
 
     temporal: Client
 
-    async def register(self, cell: str, spec: CellSpec) -> CellView:
-        """Make the cell known, or tell it its new spec. It is placed upon once it is Ready.
+    async def register(self, cell: str, spec: CellSpec, cordon: Cordon | None = None) -> CellView:
+        """Make the cell known, or tell it its new spec. It is placed upon once it is Ready, or once
+        it is uncordoned if `cordon` is given for one that is new.
 
         Raise AlreadyExists for the id of one that was retired.
         """
         try:
-            return await delivered(lambda: self._register(cell, spec))
+            return await delivered(lambda: self._register(cell, spec, cordon))
         except WorkflowAlreadyStartedError:
             raise already_exists(
                 f"there was a cell {cell}, which was retired: choose another id"
@@ -113,10 +123,10 @@ class CellClient:
     def handle(self, cell: str) -> WorkflowHandle[CellWorkflow, None]:
         return self.temporal.get_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
 
-    async def _register(self, cell: str, spec: CellSpec) -> CellView:
+    async def _register(self, cell: str, spec: CellSpec, cordon: Cordon | None) -> CellView:
         start = WithStartWorkflowOperation(
             CellWorkflow.run,
-            CellState(cell, spec),
+            CellState(cell, spec, cordon=cordon),
             id=cell_workflow_id(cell),
             task_queue=cells_queue(spec.region),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

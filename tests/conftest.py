@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.testing import WorkflowEnvironment
 
+from tests.clouds.aws.running import RunningAws, running_aws
 from tests.engine import running_engine, running_engine_in_skipped_time
 from tests.failures import FLEET, Failures
 from tests.fleet import RunningFleet, running_fleet
@@ -34,6 +35,13 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ru
     """A PostgreSQL server shared by the whole session: create a database of your own in it."""
     async with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+async def aws() -> AsyncIterator[RunningAws]:
+    """A stand-in for AWS shared by the whole session: reset it before you use it."""
+    async with running_aws() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

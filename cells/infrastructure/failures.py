@@ -22,9 +22,7 @@ _QUOTA = re.compile(
     r"|InsufficientInstanceCapacity|maximum number of .{0,60} has been reached",
     re.I,
 )
-_ALREADY = re.compile(
-    r"AlreadyExists|already exists|AlreadyOwnedByYou|ResourceInUseException|\bError 409\b", re.I
-)
+_ALREADY = re.compile(r"AlreadyExists|already exists|AlreadyOwnedByYou", re.I)
 _THROTTLED_FOR = timedelta(seconds=30)
 """Neither cloud tells Terraform how long to wait."""
 _SHOWN = 5

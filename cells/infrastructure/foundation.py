@@ -7,9 +7,7 @@ from typing import Any
 from cells.infrastructure.failures import TerraformFailed
 from cells.providers.types import Account, Cluster, Foundation
 
-_NEEDED = (
-    *("cluster_name", "cluster_endpoint", "database", "database_secret", "region"),
-)
+_NEEDED = (*("cluster_name", "cluster_endpoint", "database", "database_secret", "region"),)
 _PEM = "-----BEGIN CERTIFICATE-----"
 
 

@@ -40,6 +40,8 @@ class Message:
     """The address of a resource on which work has begun."""
     completed: str = ""
     """The address of a resource that is done."""
+    failed: str = ""
+    """The address of a resource that is not."""
 
 
 def message(line: str) -> Message:
@@ -82,7 +84,7 @@ def _work(kind: str, hook: dict[str, Any]) -> Message:
         case "apply_complete":
             return Message(progress=f"{name}: {done} after {since}", completed=address)
         case _:
-            return Message(progress=f"{name}: failed after {since}")
+            return Message(progress=f"{name}: failed after {since}", failed=address)
 
 
 def _duration(seconds: float) -> str:

@@ -92,9 +92,7 @@ def refuse_losses(plan: Plan) -> None:
     lost = [
         shortened(change.address)
         for change in plan.changes
-        if change.loses
-        and change.address != WHOLE
-        and (plan.was_whole or not change.is_tainted)
+        if change.loses and change.address != WHOLE and (plan.was_whole or not change.is_tainted)
     ]
     if lost:
         raise rejected(
@@ -147,5 +145,3 @@ def _resources(state: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
         return [*module.get("resources", ()), *inner]
 
     return within((state.get("values") or {}).get("root_module", {}))
-
-

@@ -53,9 +53,9 @@ def refusal(state: LifeState, command: LifeCommand) -> str:
     match command.kind, phase:
         case _, Phase.GONE:
             return f"{cell} is gone"
-        case LifeCommandKind.RETRY, Phase.FAILED | Phase.WAITING | Phase.DRAINING:
+        case LifeCommandKind.RETRY, Phase.FAILED | Phase.WAITING:
             return ""
-        case LifeCommandKind.RETRY, Phase.DISMANTLING if state.retry_at is not None:
+        case LifeCommandKind.RETRY, Phase.DRAINING | Phase.DISMANTLING:
             return ""
         case LifeCommandKind.RETRY, _:
             return f"{cell} is {phase.value}: there is nothing to try again"

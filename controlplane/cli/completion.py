@@ -92,6 +92,15 @@ def complete_cell(ctx: typer.Context, incomplete: str) -> Described:
     ]
 
 
+def complete_life(ctx: typer.Context, incomplete: str) -> Described:
+    """Return the ids of cells that were built in clouds, with where their lives are."""
+    return [
+        (life["blueprint"]["cell"], life["phase"])
+        for life in _ask(ctx, "cell-lives", "", api=_FLEET)
+        if life["blueprint"]["cell"].startswith(incomplete)
+    ]
+
+
 def _ask(ctx: typer.Context, path: str, field: str, api: str = "cloud") -> list[dict[str, Any]]:
     """Return the first page of a list; empty if that fails. Without a field, the answer is one."""
     given: Mapping[str, str | None] = ctx.params

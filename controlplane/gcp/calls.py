@@ -32,7 +32,7 @@ class Request(Protocol[Answer_co]):
     """A call that a discovered client has put together."""
 
     uri: str
-    methodId: str | None  # noqa: N815 - the library's name
+    methodId: str | None
     headers: Any  # A dict; the library's types say that it may be None, which it never is.
 
     def execute(self, http: httplib2.Http | None = None) -> Answer_co: ...
@@ -54,9 +54,7 @@ class Google:
         token = await self.identity.token()
         return await asyncio.to_thread(self._ask, request, token)
 
-    async def pages(
-        self, request: Callable[[str | None], Request[Page]]
-    ) -> AsyncIterator[Page]:
+    async def pages(self, request: Callable[[str | None], Request[Page]]) -> AsyncIterator[Page]:
         """Return all pages of a list, whose request is given the token of the page to ask for."""
         token: str | None = None
         while True:
@@ -73,7 +71,9 @@ class Google:
         try:
             return await method((("authorization", f"Bearer {token.value}"),))
         except GoogleAPICallError as error:
-            raise self._refused(Refused(from_grpc(call, error), self.identity.name), token) from None
+            raise self._refused(
+                Refused(from_grpc(call, error), self.identity.name), token
+            ) from None
         except GoogleAPIError as error:
             raise ConnectionError(f"{call} got no answer from GCP: {error}") from error
 
@@ -90,7 +90,9 @@ class Google:
         try:
             return made.execute(http=http)
         except HttpError as error:
-            raise self._refused(Refused(from_http(call, error), self.identity.name), token) from None
+            raise self._refused(
+                Refused(from_http(call, error), self.identity.name), token
+            ) from None
         except (httplib2.HttpLib2Error, OSError) as error:
             raise ConnectionError(f"{call} got no answer from GCP: {error!r}") from error
         finally:

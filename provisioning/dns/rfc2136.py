@@ -79,6 +79,19 @@ class Rfc2136Dns:
                 raise self._refused(alias, rcode)
         return None
 
+    async def withdraw_address(self, name: str) -> None:
+        """Remove every address of `name`; return once every server denies them."""
+        host, types = self._authority.inside(name), (RdataType.A, RdataType.AAAA)
+        update = await self._update()
+        for rdtype in types:
+            update.delete(host, rdtype)
+        rcode = await self._send(update)
+        if rcode != Rcode.NOERROR:
+            raise self._refused(host, rcode)
+        for rdtype in types:
+            aim = f"{plain(host)} has no {RdataType.to_text(rdtype)}"
+            await self._authority.agree(aim, host, rdtype, denies)
+
     async def observe(self, name: str) -> DnsFacts | None:
         """Return what every server that answers says; None also when they differ."""
         return await self._authority.observe(name)

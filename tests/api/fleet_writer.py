@@ -11,6 +11,7 @@ from rollout.plan import apply, new_state, note, plan, view
 from rollout.planning import controls, lane
 from rollout.simulation.types import Forecast, Simulation
 from rollout.types import Control, Fleet, Outcome, Phase, RolloutState, RolloutView, StartRollout
+from tests.api.life_writer import MemoryLifeWriter
 from tests.api.replica_writers import MemoryAvailabilityWriter, MemoryEvacuationWriter
 from tests.store.views import NOW
 
@@ -37,9 +38,10 @@ class MemoryFleetWriter:
     """Why nothing may start."""
     evacuations: MemoryEvacuationWriter = field(default_factory=MemoryEvacuationWriter)
     availability: MemoryAvailabilityWriter = field(default_factory=MemoryAvailabilityWriter)
+    lives: MemoryLifeWriter = field(default_factory=MemoryLifeWriter)
 
     def all(self) -> FleetWriters:
-        return FleetWriters(self, self, self, self, self.evacuations, self.availability)
+        return FleetWriters(self, self, self, self, self.evacuations, self.availability, self.lives)
 
     async def start(self, request: StartRollout) -> RolloutView:
         self._hear()

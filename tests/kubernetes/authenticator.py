@@ -44,7 +44,7 @@ async def asked_by_webhook(authenticator: Authenticator, file: Path) -> AsyncIte
         ],
         "current-context": "webhook",
     }
-    file.write_text(yaml.safe_dump(config))
+    await asyncio.to_thread(file.write_text, yaml.safe_dump(config))
     server = _Server(
         uvicorn.Config(
             _application(authenticator),

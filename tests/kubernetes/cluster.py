@@ -88,7 +88,7 @@ async def running_cluster(
     `programs` is what stands for which image. `authenticator` is asked whose a token is that the
     cluster does not know: what it may do is then up to RBAC, as everywhere.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    (home / "pods").mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         if kubeconfig := os.environ.get(KUBECONFIG):
             if authenticator is not None:
@@ -170,9 +170,7 @@ async def _control_plane(
             raise KubernetesUnavailable(
                 f"kube-apiserver exited {apiserver.returncode}: {told.decode(errors='replace')}"
             )
-        access = ClusterAccess(
-            Cluster("tests", endpoint, certificate.read_text()), token, _in_a_year()
-        )
+        access = _access(endpoint, token, certificate)
         for command in await _controllers(binaries, home, access):
             log = home / f"{Path(command[0]).name}.log"
             await stack.enter_async_context(_process(log, *command))
@@ -252,14 +250,15 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def _is_ready(endpoint: str, token: str, certificate: Path) -> bool:
-    if not certificate.exists():
-        return False
-    access = ClusterAccess(Cluster("", endpoint, certificate.read_text()), token, _in_a_year())
     try:
-        async with KubernetesApi(access) as api:
+        async with KubernetesApi(_access(endpoint, token, certificate)) as api:
             return await api.is_ready()
-    except (httpx.HTTPError, OSError):  # The certificate may be half written.
+    except (httpx.HTTPError, OSError):  # The certificate may be absent, or half written.
         return False
+
+
+def _access(endpoint: str, token: str, certificate: Path) -> ClusterAccess:
+    return ClusterAccess(Cluster("tests", endpoint, certificate.read_text()), token, _in_a_year())
 
 
 def _write_account_keys(home: Path) -> None:

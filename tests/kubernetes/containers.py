@@ -48,7 +48,8 @@ class Status:
     @property
     def exit_code(self) -> int | None:
         """How it ended, if it has."""
-        return self.state.get("terminated", {}).get("exitCode")
+        terminated = self.state.get("terminated")
+        return int(terminated["exitCode"]) if terminated else None
 
     def document(self, container: Container, id: str) -> Json:
         return {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from tests.kubernetes.api import Json, KubernetesApi, Refused
+from tests.kubernetes.api import KubernetesApi, Refused
 from tests.kubernetes.entries import entries
 from tests.kubernetes.objects import Container, Pod, ResourceFieldRef, ValueFrom, Variable
 

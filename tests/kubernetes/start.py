@@ -14,7 +14,7 @@ from pathlib import Path
 from controlplane.local.ports import LOOPBACK, free_port
 
 ServiceAddress = Callable[[str, str, int], int]
-"""Returns the port of this machine at which a namespace's Service is reached by one of its ports."""
+"""Returns the port of this machine at which a namespace's Service is reached by a port of its."""
 
 _LISTENING = r"(?:0\.0\.0\.0|\[::\]):(?P<listen>[0-9]{1,5})\b"
 _LOOPBACK = r"(?<![\w.])(?:127\.0\.0\.1|localhost):(?P<local>[0-9]{1,5})\b"

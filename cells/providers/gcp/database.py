@@ -52,7 +52,9 @@ class Database:
     async def _kept(self, secret: str) -> DatabaseLogin | None:
         versions = secretmanager().projects().secrets().versions
         try:
-            answer = await self.google.ask(lambda: versions().access(name=f"{secret}/versions/latest"))
+            answer = await self.google.ask(
+                lambda: versions().access(name=f"{secret}/versions/latest")
+            )
         except Refused as refused:
             if refused.status is Status.NOT_FOUND:
                 return None

@@ -139,9 +139,7 @@ class Keepers:
             )
 
         grant = Grant(BECOMING, self.settings.principal)
-        await change(
-            f"the policy of {email}", read, write, lambda policy: granted(policy, [grant])
-        )
+        await change(f"the policy of {email}", read, write, lambda policy: granted(policy, [grant]))
 
     async def _change_state_policy(self, edit: Callable[[Policy], Policy]) -> None:
         bucket = self.settings.state_bucket
@@ -152,9 +150,7 @@ class Keepers:
                     lambda: (
                         storage()
                         .buckets()
-                        .getIamPolicy(
-                            bucket=bucket, optionsRequestedPolicyVersion=POLICY_VERSION
-                        )
+                        .getIamPolicy(bucket=bucket, optionsRequestedPolicyVersion=POLICY_VERSION)
                     )
                 )
             )

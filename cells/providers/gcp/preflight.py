@@ -32,8 +32,14 @@ FOLDER_PERMISSIONS: tuple[str, ...] = (
     "serviceusage.services.enable",
     "serviceusage.services.get",
 )
-BILLING_PERMISSIONS: tuple[str, ...] = ("billing.accounts.get", "billing.resourceAssociations.create")
-STATE_PERMISSIONS: tuple[str, ...] = ("storage.buckets.getIamPolicy", "storage.buckets.setIamPolicy")
+BILLING_PERMISSIONS: tuple[str, ...] = (
+    "billing.accounts.get",
+    "billing.resourceAssociations.create",
+)
+STATE_PERMISSIONS: tuple[str, ...] = (
+    "storage.buckets.getIamPolicy",
+    "storage.buckets.setIamPolicy",
+)
 _NOT_THERE_FOR_US = (Status.NOT_FOUND, Status.PERMISSION_DENIED)
 
 

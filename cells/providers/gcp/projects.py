@@ -128,7 +128,9 @@ class Projects:
         if not missing:
             return
         started = await self.google.ask(
-            lambda: serviceusage().services().batchEnable(parent=parent, body={"serviceIds": missing})
+            lambda: (
+                serviceusage().services().batchEnable(parent=parent, body={"serviceIds": missing})
+            )
         )
 
         async def look() -> Mapping[str, object] | None:

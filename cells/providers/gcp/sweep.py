@@ -159,7 +159,9 @@ class Sweep:
 
     async def _keys_of(self, ring: str) -> AsyncIterator[str]:
         keys = cloudkms().projects().locations().keyRings().cryptoKeys
-        async for page in self.google.pages(lambda token: keys().list(parent=ring, pageToken=token)):
+        async for page in self.google.pages(
+            lambda token: keys().list(parent=ring, pageToken=token)
+        ):
             for key in page.get("cryptoKeys", []):
                 state = key.get("primary", {}).get("state")
                 if state is not None and state not in _GONE_KEY:

@@ -5,14 +5,14 @@ conditions of the one before stand for a while, that of a failure included.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
 from cells.life.ports import Progress
 from cells.runtime.kubernetes.client import ClusterClient
-from cells.runtime.kubernetes.documents import Json, elements, number, text
+from cells.runtime.kubernetes.documents import Json, elements, mapping, name_of, number, text
 from cells.runtime.kubernetes.errors import ClusterUnavailable
 from cells.runtime.kubernetes.layout import Layout
 from cells.runtime.kubernetes.reasons import failed_condition, image_problem, pods_of, reasons
@@ -118,9 +118,7 @@ async def completed(
             raise Failed(f"{name}: somebody has deleted the Job")
         if failed_condition(found, "Complete"):
             return
-        pods = await client.listed(
-            "v1", "Pod", layout.namespace, label_selector=f"job-name={name}"
-        )
+        pods = await client.listed("v1", "Pod", layout.namespace, label_selector=f"job-name={name}")
         if why := failed_condition(found, "Failed"):
             said = "; ".join(await reasons(client, layout, pods)) or why
             raise Failed(f"{name}: {said}")
@@ -151,6 +149,30 @@ async def balanced(
         f"the Service {name} got no load balancer within {patience}: look at its events with "
         f"kubectl -n {layout.namespace} describe service {name}"
     )
+
+
+async def gone(client: ClusterClient, documents: Sequence[Json], pace: Pace) -> None:
+    """Return once none of the objects is there any more, and what they stood for is removed."""
+    until = asyncio.get_running_loop().time() + pace.removal_deadline.total_seconds()
+    left = list(documents)
+    while left:
+        if asyncio.get_running_loop().time() > until:
+            names = ", ".join(map(name_of, left))
+            raise Failed(f"not gone within {pace.removal_deadline}: {names}")
+        left = [document for document in left if await _is_there(client, document)]
+        if left:
+            await asyncio.sleep(pace.look.total_seconds())
+
+
+async def _is_there(client: ClusterClient, document: Json) -> bool:
+    metadata = mapping(document, "metadata")
+    found = await client.get(
+        text(document, "apiVersion"),
+        text(document, "kind"),
+        text(metadata, "name"),
+        text(metadata, "namespace"),
+    )
+    return found is not None and text(found, "metadata", "uid") == text(metadata, "uid")
 
 
 async def _why(client: ClusterClient, layout: Layout, component: str, told: str) -> str:

@@ -115,5 +115,3 @@ def _short(message: str) -> str:
 def failed_condition(document: Json, condition: str) -> str:
     """Return why a condition is true; nothing when it is not."""
     return _condition(document, condition, "True")
-
-

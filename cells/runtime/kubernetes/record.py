@@ -47,6 +47,8 @@ class Record:
     """How long the server did not answer when it was last changed."""
     schema: dict[str, str] = field(default_factory=dict)
     """By store, the version it was last asked to have."""
+    schema_of: str = ""
+    """The newest server version whose schema the stores have."""
 
     def under(self, generation: int) -> "Record":
         """Return the same under another generation, or the same one."""

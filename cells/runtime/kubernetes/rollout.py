@@ -1,6 +1,7 @@
 """One cell brought to a software, service by service, in steps that can be taken again."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
@@ -12,10 +13,11 @@ from cells.runtime.kubernetes.client import ClusterClient
 from cells.runtime.kubernetes.documents import Json, mapping, name_of, text
 from cells.runtime.kubernetes.errors import Absent, Changed, FieldConflict
 from cells.runtime.kubernetes.layout import CellSecrets, Features, Layout
-from cells.runtime.kubernetes.manifests.naming import manifest
-from cells.runtime.kubernetes.manifests.plan import Manifests, first_schema, manifests
-from cells.runtime.kubernetes.progress import Failed, completed, rolled_out
+from cells.runtime.kubernetes.manifests.naming import COMPONENTS, manifest
+from cells.runtime.kubernetes.manifests.plan import Manifests, manifests, newest_schema
+from cells.runtime.kubernetes.progress import completed, gone, rolled_out
 from cells.runtime.kubernetes.pruning import LAST_GOOD, prune
+from cells.runtime.kubernetes.reasons import failed_condition
 from cells.runtime.kubernetes.record import GENERATION, Record, Refusal, generation_of
 from cells.runtime.kubernetes.settings import KubernetesSettings
 from controlplane.errors import rejected, stale_generation
@@ -44,23 +46,41 @@ class Rollout:
     def manifests(self, software: Software) -> Manifests:
         return manifests(self.layout, software, self.secrets, self.features, self.settings)
 
-    async def apply_base(self, wanted: Manifests) -> None:
-        """Bring what pods need; nothing that runs changes by it."""
-        for document in wanted.base:
-            await self.apply(document)
+    def admit(self, record: Record, software: Software) -> Record:
+        """Refuse a software that the cell has left behind under this generation."""
+        records.fence(self.layout.cell, record, self.generation, software)
+        return record
 
-    async def bring_schema(self, wanted: Manifests, server_version: str) -> None:
-        """Bring both stores to what the server needs."""
-        for job in first_schema(self.layout, server_version, wanted.files, self.settings):
+    async def foreign_fields(self, wanted: Manifests) -> list[str]:
+        """Name fields that others have set, and that a roll-out would not take from them."""
+        found = []
+        for document in wanted.everything:
+            try:
+                await self.client.apply(document, dry_run=True)
+            except FieldConflict as conflict:
+                found.append(str(conflict))
+        return found
+
+    async def apply_base(self, wanted: Manifests, *, force: bool = False) -> None:
+        """Bring what pods need; nothing that runs changes by it."""
+        for document in (wanted.namespace, *wanted.base):
+            await self.apply(document, force=force)
+
+    async def bring_schema(self, wanted: Manifests, record: Record, server_version: str) -> None:
+        """Bring both stores to what the server needs. Earlier servers can live with it."""
+        if record.schema_of and Version.parse(server_version) <= Version.parse(record.schema_of):
+            return
+        for job in newest_schema(self.layout, server_version, wanted.files, self.settings):
             await self.run_job(job)
+        await self.remember(lambda record: replace(record, schema_of=server_version))
 
     async def run_job(self, job: Json) -> None:
         """Return once the Job has done its work; raise Failed when it cannot."""
         name = text(job, "metadata", "name")
         found = await self.client.get("batch/v1", "Job", name, self.layout.namespace)
-        if found is not None and _has_failed(found):
+        if found is not None and failed_condition(found, "Failed"):
             await self.client.delete(found)
-            await self._until_gone(found)
+            await gone(self.client, [found], self.settings.pace)
         await self.progress(f"{name}: at work")
         await self.apply(job)
         await completed(self.client, self.layout, job, self.settings.pace, self.check)
@@ -72,10 +92,10 @@ class Rollout:
         for component in wanted.deployments:
             await self._wait(component)
 
-    async def roll(self, wanted: Manifests) -> None:
+    async def roll(self, wanted: Manifests, *, force: bool = False) -> None:
         """Bring each service, one after the other; those that are as wanted are left alone."""
         for component, document in wanted.deployments.items():
-            await self._put(document)
+            await self._put(document, force=force)
             await self._wait(component)
 
     async def undo(self) -> Software | None:
@@ -85,9 +105,8 @@ class Rollout:
         if kept is None:
             return None
         data = mapping(kept, "data")
-        for component in reversed([key for key in data if key != _SOFTWARE_KEY]):
-            document = json.loads(str(data[component]))
-            await self._put(document, force=True)
+        for component in reversed([key for key in COMPONENTS if key in data]):
+            await self._put(json.loads(str(data[component])), force=True)
             await self._wait(component)
         return _SOFTWARE.validate_json(str(data[_SOFTWARE_KEY]))
 
@@ -110,7 +129,7 @@ class Rollout:
             )
         )
 
-    async def remember(self, change: "Change") -> Record:
+    async def remember(self, change: Callable[[Record], Record]) -> Record:
         """Change the cell's record, unless somebody with a higher generation is at work."""
 
         def changed(record: Record | None) -> Record:
@@ -126,8 +145,8 @@ class Rollout:
             return await self.client.apply(document, force=force)
         except FieldConflict as conflict:
             raise rejected(
-                f"{conflict}. Repair the cell, which takes the fields back, or let whoever set them "
-                f"give them up"
+                f"{conflict}. Repair the cell, which takes the fields back, or let whoever set "
+                f"them give them up"
             ) from conflict
 
     async def _put(self, document: Json, *, force: bool = False) -> None:
@@ -152,5 +171,24 @@ class Rollout:
             self.client, self.layout, component, self.settings.pace, self.progress, self.check
         )
 
-    async def _until_gone(self, document: Json) -> None:
-        await until_gone(self.client, [document], self.settings.pace)
+
+def _written(document: Json, generation: int, found: Json | None) -> Json:
+    """Return the object as this generation writes it, over the one that was found."""
+    metadata = {
+        **mapping(document, "metadata"),
+        "annotations": {
+            **mapping(document, "metadata", "annotations"),
+            GENERATION: str(generation),
+        },
+    }
+    if found is not None:
+        metadata["resourceVersion"] = text(found, "metadata", "resourceVersion")
+    return {**document, "metadata": metadata}
+
+
+def _last_good(layout: Layout, wanted: Manifests, software: Software) -> Json:
+    """Return what an undo brings back: the objects themselves, since what makes them may have
+    changed by then."""
+    data: Json = {name: json.dumps(document) for name, document in wanted.deployments.items()}
+    data[_SOFTWARE_KEY] = _SOFTWARE.dump_json(software).decode()
+    return manifest("v1", "ConfigMap", layout, LAST_GOOD, LAST_GOOD, data=data)

@@ -7,11 +7,11 @@ import typer
 from cells.life.types import LifeView, Phase
 from controlplane.api.life_types import Decommission, LifeRequest
 from controlplane.cli.command import command, example, group
-from controlplane.cli.life.options import LifeOptions
+from controlplane.cli.life.options import LifeArgument, LifeOptions, readable_request
 from controlplane.cli.life.watch import follow_life, goal_of
 from controlplane.cli.life.words import deleted_with
 from controlplane.cli.life_api import LifeApi
-from controlplane.cli.options import ApiOptions, CellArgument, YesOption, confirm
+from controlplane.cli.options import ApiOptions, YesOption, confirm
 from controlplane.cli.output import OutputFormat, OutputOption, notes, print_value
 
 app = group()
@@ -20,7 +20,7 @@ app = group()
 @app.command()
 @command
 async def retry(
-    cell: CellArgument,
+    cell: LifeArgument,
     *,
     wanted: LifeOptions,
     api: ApiOptions,
@@ -39,7 +39,7 @@ async def retry(
 @app.command()
 @command
 async def abandon(
-    cell: CellArgument,
+    cell: LifeArgument,
     yes: YesOption = False,
     *,
     wanted: LifeOptions,
@@ -65,7 +65,7 @@ async def abandon(
 )
 @command
 async def decommission(
-    cell: CellArgument,
+    cell: LifeArgument,
     drain: Annotated[
         bool, typer.Option("--drain", help="Move the namespaces that live there elsewhere first.")
     ] = False,
@@ -80,7 +80,9 @@ async def decommission(
     It is cordoned, and dismantled in reverse order once no namespace lives there. Until then `keep`
     calls it off. Its name is never used again.
     """
-    request = Decommission(operation_id=wanted.name_operation(), reason=wanted.given(), drain=drain)
+    operation, reason = wanted.name_operation(), wanted.given()
+    with readable_request():
+        request = Decommission(operation_id=operation, reason=reason, drain=drain)
     async with api.operators() as opened:
         lives = LifeApi(opened.http)
         moved = "Its namespaces are moved elsewhere first. " if drain else ""
@@ -92,7 +94,7 @@ async def decommission(
 @app.command()
 @command
 async def keep(
-    cell: CellArgument,
+    cell: LifeArgument,
     *,
     wanted: LifeOptions,
     api: ApiOptions,
@@ -109,7 +111,9 @@ async def keep(
 
 
 def _request(wanted: LifeOptions) -> LifeRequest:
-    return LifeRequest(operation_id=wanted.name_operation(), reason=wanted.given())
+    operation, reason = wanted.name_operation(), wanted.given()
+    with readable_request():
+        return LifeRequest(operation_id=operation, reason=reason)
 
 
 async def _conclude(

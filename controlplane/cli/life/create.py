@@ -9,7 +9,7 @@ from cells.life.types import Blueprint, Layer, Phase
 from cells.types import Provider
 from controlplane.api.life_types import NewCapacity, NewCell
 from controlplane.cli.command import command, example, group
-from controlplane.cli.life.options import OperationOption, WaitOption
+from controlplane.cli.life.options import OperationOption, WaitOption, readable_request
 from controlplane.cli.life.watch import follow_life
 from controlplane.cli.life.words import BUILDING
 from controlplane.cli.life_api import LifeApi
@@ -85,17 +85,18 @@ async def create(
     What a cell stands on takes the cloud most of an hour. A layer that fails is named: mend the
     cause and `retry`, or `abandon` the cell.
     """
-    wanted = NewCell(
-        cell=cell,
-        provider=provider,
-        region=f"{provider.value}-{region.removeprefix(f'{provider.value}-')}",
-        ring=ring,
-        server_version=version,
-        capacity=NewCapacity(namespaces=namespaces, actions_per_second=actions_per_second),
-        history_shards=history_shards,
-        failure_domain=failure_domain,
-        operation_id=operation_id or str(uuid4()),
-    )
+    with readable_request():
+        wanted = NewCell(
+            cell=cell,
+            provider=provider,
+            region=f"{provider.value}-{region.removeprefix(f'{provider.value}-')}",
+            ring=ring,
+            server_version=version,
+            capacity=NewCapacity(namespaces=namespaces, actions_per_second=actions_per_second),
+            history_shards=history_shards,
+            failure_domain=failure_domain,
+            operation_id=operation_id or str(uuid4()),
+        )
     async with api.operators() as opened:
         lives = LifeApi(opened.http)
         if dry_run:

@@ -1,13 +1,24 @@
-"""The options that the commands about cells' lives share."""
+"""The arguments and options that the commands about cells' lives share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 from uuid import uuid4
 
 import typer
+from pydantic import ValidationError
 
+from controlplane.cli.completion import complete_life
+from controlplane.cli.failures import UsageError
 from controlplane.cli.reasons import ReasonOptions
 
+LifeArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CELL", help="The cell's id.", show_default=False, autocompletion=complete_life
+    ),
+]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Stay with it until it is done.")
 ]
@@ -31,3 +42,13 @@ class LifeOptions(ReasonOptions):
 
     def name_operation(self) -> str:
         return self.operation_id or str(uuid4())
+
+
+@contextmanager
+def readable_request() -> Iterator[None]:
+    """Name what is wrong with a request that is put together within the block."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise UsageError("; ".join(wrong)) from error

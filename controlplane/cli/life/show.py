@@ -9,10 +9,11 @@ from rich.text import Text
 
 from cells.life.types import LifeView, Phase
 from controlplane.cli.command import command, group
+from controlplane.cli.life.options import LifeArgument
 from controlplane.cli.life.watch import follow_life, goal_of
-from controlplane.cli.life.words import layer_state, layer_title, layer_took, what_next
+from controlplane.cli.life.words import layer_said, layer_state, layer_title, layer_took, what_next
 from controlplane.cli.life_api import LifeApi
-from controlplane.cli.options import ApiOptions, CellArgument
+from controlplane.cli.options import ApiOptions
 from controlplane.cli.output import (
     OutputFormat,
     OutputOption,
@@ -33,7 +34,7 @@ _STYLES = {Phase.READY: "green", Phase.FAILED: "bold red", Phase.WAITING: "yello
 @app.command()
 @command
 async def life(
-    cell: CellArgument,
+    cell: LifeArgument,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Stay with it until it rests.")
     ] = False,
@@ -96,7 +97,7 @@ def _show(view: LifeView) -> None:
             layer_title(view, record),
             seconds(layer_took(record, now)),
             str(record.attempts),
-            Text(record.problem or record.progress),
+            Text(layer_said(view, record)),
         )
     results().print()
     results().print(rows)

@@ -20,6 +20,7 @@ from controlplane.cli.fleet_http import ApiUnavailable
 from controlplane.cli.life.words import (
     LayerState,
     layer_line,
+    layer_said,
     layer_state,
     layer_title,
     layer_took,
@@ -118,7 +119,7 @@ class LiveView:
                 self._spinner if is_at_work else Text(state, style=_STYLES[state]),
                 layer_title(look, record),
                 Text(seconds(layer_took(record, now)), style="dim"),
-                Text(record.problem or record.progress, style="dim"),
+                Text(layer_said(look, record), style="dim"),
             )
         said = Text(f"{look.blueprint.cell}: {look.phase}, {look.message}")
         return Group(said, grid, Text(what_next(look), style="dim"))

@@ -46,25 +46,37 @@ class LayerState(StrEnum):
 def layer_state(view: LifeView, record: LayerRecord) -> LayerState:
     if record.dismantled_at is not None:
         return LayerState.GONE
-    if record.problem:
-        is_stuck = view.phase is Phase.FAILED
-        return LayerState.FAILED if is_stuck else LayerState.WAITING
-    if view.phase is Phase.DISMANTLING:
-        standing = [each for each in view.layers if each.dismantled_at is None]
-        return LayerState.UNDER_WAY if record == standing[-1] else LayerState.BUILT
-    return LayerState.UNDER_WAY if record.built_at is None else LayerState.BUILT
+    if record.problem and view.phase is Phase.FAILED:
+        return LayerState.FAILED
+    if record.problem and view.retry_at is not None:
+        return LayerState.WAITING
+    standing = [each for each in view.layers if each.dismantled_at is None]
+    if view.phase is Phase.DISMANTLING and record == standing[-1]:
+        return LayerState.UNDER_WAY
+    if record.built_at is not None:
+        return LayerState.BUILT
+    return LayerState.UNDER_WAY if view.phase is Phase.BUILDING else LayerState.FAILED
 
 
 def layer_title(view: LifeView, record: LayerRecord) -> str:
     """Return what is done to a layer, or was done to it last."""
-    state = layer_state(view, record)
-    is_going = view.phase in (Phase.DISMANTLING, Phase.GONE) and state is not LayerState.BUILT
-    return (DISMANTLING if is_going else BUILDING)[record.layer]
+    going = (LayerState.GONE, LayerState.UNDER_WAY, LayerState.WAITING)
+    is_going = view.phase in (Phase.DISMANTLING, Phase.GONE)
+    titles = DISMANTLING if is_going and layer_state(view, record) in going else BUILDING
+    return titles[record.layer]
+
+
+def layer_said(view: LifeView, record: LayerRecord) -> str:
+    """Return what there is to say of a layer: what is being done, or why it is not done."""
+    if layer_state(view, record) is not LayerState.UNDER_WAY:
+        return record.problem
+    again = f"again, after: {record.problem}" if record.problem else ""
+    return record.progress or again
 
 
 def layer_line(view: LifeView, record: LayerRecord) -> str:
     """Return how a layer is, as a line of a log."""
-    state, said = layer_state(view, record), record.problem or record.progress
+    state, said = layer_state(view, record), layer_said(view, record)
     title = f"  {state} {layer_title(view, record)}"
     if state is LayerState.UNDER_WAY:
         return f"{title}: {said}" if said else title

@@ -1,6 +1,6 @@
 """Lives of cells on a real engine, in a world in memory."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -98,6 +98,12 @@ class Lives:
         return list(self.land.things.all())
 
     @property
+    def made(self) -> Mapping[str, int]:
+        """How often each thing was made anew."""
+        assert isinstance(self.land.things, MemoryThings)
+        return self.land.things.made
+
+    @property
     def view(self) -> LifeView:
         """The newest that was published."""
         return self.lives.views[CELL]
@@ -162,8 +168,7 @@ class Lives:
         self.assert_nothing_made_twice()
 
     def assert_nothing_made_twice(self) -> None:
-        assert isinstance(self.land.things, MemoryThings)
-        assert set(self.land.things.made.values()) == {1}
+        assert set(self.made.values()) == {1}
 
 
 def problem_of(view: LifeView, layer: Layer) -> str:

@@ -25,6 +25,8 @@ class Kind(StrEnum):
         return self not in (Kind.DENIED, Kind.QUOTA)
 
 
+STEERING = "/_stand-in/"
+"""Where the stand-in takes its orders."""
 RETRY_AFTER_SECONDS = 7
 SLOW_SECONDS = 0.4
 

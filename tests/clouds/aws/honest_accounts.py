@@ -6,12 +6,14 @@ is, and closed in two steps. A role is taken by whom it trusts, if it is there.
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from moto.account import urls as account_urls
 from moto.account.responses import AccountResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 from moto.organizations.exceptions import (
@@ -58,6 +60,7 @@ class World:
 WORLD = World()
 
 _list_accounts = OrganizationsBackend.list_accounts
+_list_accounts_for_parent = OrganizationsBackend.list_accounts_for_parent
 _create_account = OrganizationsBackend.create_account
 _status = FakeAccount.create_account_status
 _move_account = OrganizationsBackend.move_account
@@ -68,6 +71,10 @@ def install() -> None:
     """Put all of it in place of moto's."""
     FakeAccount.create_account_status = property(_create_account_status)  # type: ignore[assignment]
     FakeAccount.close = _close  # type: ignore[method-assign]
+    OrganizationsBackend.list_accounts = _listed_when_made(_list_accounts)  # type: ignore[method-assign]
+    OrganizationsBackend.list_accounts_for_parent = _listed_when_made(  # type: ignore[method-assign]
+        _list_accounts_for_parent
+    )
     OrganizationsBackend.create_account = _made_once  # type: ignore[method-assign]
     OrganizationsBackend.describe_create_account_status = _described  # type: ignore[method-assign]
     OrganizationsBackend.move_account = _moved_from_where_it_is  # type: ignore[method-assign]
@@ -132,6 +139,20 @@ def _made_once(self: OrganizationsBackend, **asked: Any) -> dict[str, Any]:
     return {"CreateAccountStatus": _unfinished(status)}
 
 
+def _listed_when_made(listing: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a listing without the accounts that are still being made."""
+
+    def listed(self: OrganizationsBackend, *args: Any, **kwargs: Any) -> Any:
+        everything = self.accounts
+        self.accounts = [one for one in everything if time.time() >= getattr(one, "due", 0.0)]
+        try:
+            return listing(self, *args, **kwargs)
+        finally:
+            self.accounts = everything
+
+    return listed
+
+
 def _create_account_status(account: FakeAccount) -> dict[str, Any]:
     assert isinstance(_status, property)
     assert _status.fget is not None
@@ -174,13 +195,7 @@ def _close(account: FakeAccount) -> None:
         raise AccountAlreadyClosedException
     account.status = account.state = "PENDING_CLOSURE"
     # Nobody gets into it from now on.
-    role_names = [role.name for role in iam_backends[account.id]["aws"].get_roles()]
-    for name in role_names:
-        iam_backends[account.id]["aws"].roles = {
-            key: role
-            for key, role in iam_backends[account.id]["aws"].roles.items()
-            if role.name != name
-        }
+    iam_backends[account.id]["aws"].roles.clear()
 
 
 def _taken_by_whom_it_trusts(self: STSBackend, **asked: Any) -> AssumedRole:
@@ -211,8 +226,6 @@ def _trusts(document: str, account: str, external_id: str | None) -> bool:
 
 
 def _simulated(response: IamResponse) -> ActionResult:
-    from moto.iam.access_control import IAMPolicy, PermissionResult
-
     arn = response._get_param("PolicySourceArn")
     actions = response._get_param("ActionNames")
     if isinstance(actions, str) or actions is None:

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -162,14 +163,10 @@ def _told(change: str) -> ActionResult:
     due = CHANGES[change].due
     status = "INSYNC" if time.time() >= due else "PENDING"
     submitted = "2026-01-01T00:00:00Z"
-    return ActionResult(
-        {"ChangeInfo": {"Id": change, "Status": status, "SubmittedAt": submitted}}
-    )
+    return ActionResult({"ChangeInfo": {"Id": change, "Status": status, "SubmittedAt": submitted}})
 
 
 def _quota(response: ServiceQuotasResponse) -> ActionResult:
-    import json
-
     asked = json.loads(response.body)
     name = f"{asked['ServiceCode']}/{asked['QuotaCode']}"
     if name == "organizations/L-E619E033":

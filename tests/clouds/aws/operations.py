@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.core.responses import get_service_router
-from werkzeug.wrappers import Request
+from moto.moto_server.werkzeug_app import BackendRequest
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 _LIBRARY_NAMES = {"es": "opensearch"}
@@ -28,7 +28,7 @@ class Operation:
         return f"{self.service}:{self.name}"
 
 
-def operation_of(request: Request) -> Operation | None:
+def operation_of(request: BackendRequest) -> Operation | None:
     """Return what is asked, or None when it is not asked of AWS."""
     scope = _SCOPE.search(request.headers.get("Authorization", ""))
     if scope is None:
@@ -51,7 +51,7 @@ def operation_of(request: Request) -> Operation | None:
 
 
 def error_body(
-    operation: Operation, request: Request, code: str, message: str, reason: str
+    operation: Operation, request: BackendRequest, code: str, message: str, reason: str
 ) -> tuple[str, str]:
     """Return content type and body of an error, as the operation's service writes it."""
     if operation.service == "ec2":

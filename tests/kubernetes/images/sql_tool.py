@@ -50,11 +50,10 @@ def main() -> None:
     arguments = _arguments()
     try:
         with psycopg.connect(_conninfo(arguments), connect_timeout=10) as connection:
-            match arguments.command:
-                case "setup-schema":
-                    _set_up(connection, arguments.version)
-                case "update-schema":
-                    _update(connection, _SCHEMAS[arguments.schema_name], arguments.version)
+            if arguments.command == "setup-schema":
+                _set_up(connection, arguments.version)
+            else:
+                _update(connection, _SCHEMAS[arguments.schema_name], arguments.version)
     except (psycopg.Error, Refused) as error:
         sys.exit(f"error: {error}".strip())
 

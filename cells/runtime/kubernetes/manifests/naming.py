@@ -37,6 +37,8 @@ class Service(StrEnum):
 
 INGRESS = "ingress"
 SCHEMA = "schema"
+COMPONENTS: tuple[str, ...] = (*Service, INGRESS)
+"""What is deployed, in the order in which it is rolled out."""
 
 
 def labels(layout: Layout, component: str) -> Json:

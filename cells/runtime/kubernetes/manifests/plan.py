@@ -108,10 +108,10 @@ def dynamic_config_map(layout: Layout, software: Software, settings: KubernetesS
     return configuration.config_map(layout, "temporal-dynamic", TEMPORAL, {"dynamic.yaml": content})
 
 
-def first_schema(
+def newest_schema(
     layout: Layout, server_version: str, files: TemporalFiles, settings: KubernetesSettings
 ) -> list[Json]:
-    """Return what brings new stores to the schema that a server needs."""
+    """Return what brings stores to the newest schema that a server knows."""
     return [
         jobs.schema_job(layout, store, "", server_version, files, settings) for store in jobs.STORES
     ]

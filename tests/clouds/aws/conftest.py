@@ -1,0 +1,30 @@
+"""An organisation of one test in the stand-in that all of them share."""
+
+import pytest
+
+from cells.life.types import Blueprint
+from cells.providers.aws.cloud import AwsCloud
+from cells.providers.aws.settings import AwsSettings
+from tests.clouds.aws.cells import blueprint, cloud_of
+from tests.clouds.aws.running import RunningAws
+
+
+@pytest.fixture
+async def settings(aws: RunningAws, monkeypatch: pytest.MonkeyPatch) -> AwsSettings:
+    """An organisation that has what a cell needs, and nothing else."""
+    await aws.reset()
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    settings = await aws.organization()
+    await aws.quiet()
+    return settings
+
+
+@pytest.fixture
+def cloud(settings: AwsSettings) -> AwsCloud:
+    return cloud_of(settings)
+
+
+@pytest.fixture
+def cell() -> Blueprint:
+    return blueprint()
