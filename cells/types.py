@@ -72,6 +72,8 @@ class CellAddresses:
     replication: dict[str, str] = field(default_factory=dict)
     """Where other cells reach the Temporal service to pull from it, `host:port`, by their ids;
     under "" for all that have no entry of their own. Empty: it has no replicas elsewhere."""
+    database_ca: str = ""
+    """PEM: who signs the certificate of the database's server; empty where the URL says all."""
 
 
 @dataclass(frozen=True)

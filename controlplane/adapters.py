@@ -13,6 +13,8 @@ from cells.client import CellClient
 from cells.ingress.enforcement import Gatekeepers
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
+from cells.life.activities import CellLifeActivities, CellSiteActivities
+from cells.life.client import CellLifeClient
 from cells.replication.observer import LinkObserver
 from cells.replication.operator_service import OperatorServiceLinks
 from cells.runtime.examiner import AddressExaminer
@@ -20,6 +22,7 @@ from cells.runtime.observer import AddressObserver
 from cells.runtime.ports import CellRuntime
 from cells.types import CellView, Reserve
 from cells.visits.activities import VisitActivities
+from controlplane.clouds import Clouds, RuntimeOfEachCell, connected_clouds
 from controlplane.identity.cell_keys import GatekeeperKeys
 from controlplane.identity.distribution import KeyDistribution
 from controlplane.identity.outbox import Outbox
@@ -28,6 +31,7 @@ from controlplane.secrets.file import FileSecretStore
 from controlplane.secrets.port import SecretStore
 from controlplane.settings import Settings
 from controlplane.store.availability import AvailabilityProjections
+from controlplane.store.cell_lives import CellLives
 from controlplane.store.client_certificates import RecordedClientCertificates
 from controlplane.store.directory import Directory
 from controlplane.store.evacuation_projections import EvacuationProjections
@@ -36,6 +40,7 @@ from controlplane.store.inventory import StoredInventory
 from controlplane.store.ledger import LedgerProjections
 from controlplane.store.pool import Pool, database_conninfo, open_pool
 from controlplane.store.projections import Projections
+from controlplane.store.registry import FleetRegistry
 from controlplane.store.replicas import StoredReplicas
 from controlplane.store.replication import ReplicationLinks
 from controlplane.store.rollout_projections import RolloutProjections
@@ -48,6 +53,7 @@ from provisioning.certificates.authority import FleetAuthority
 from provisioning.client import NamespaceClient
 from provisioning.connections import CellConnections
 from provisioning.database import PostgresDatabases
+from provisioning.dns.cell_names import ZoneCellNames
 from provisioning.dns.rfc2136 import Rfc2136Dns
 from provisioning.evacuation.activities import EvacuationActivities
 from provisioning.ingress import GatekeeperIngress
@@ -78,6 +84,8 @@ class Activities:
     replicas: ReplicaActivities
     evacuations: EvacuationActivities
     availability: AvailabilityActivities
+    sites: CellSiteActivities
+    lives: CellLifeActivities
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,15 @@ class StoredFleet:
 
 @asynccontextmanager
 async def adapters(
-    settings: Settings, client: Client, runtime: CellRuntime
+    settings: Settings, client: Client, runtime: CellRuntime, given: Clouds | None = None
 ) -> AsyncIterator[Activities]:
-    """Join the activities with the world; `runtime` is what changes the servers of the cells."""
+    """Join the activities with the world; `runtime` is what changes the servers of the cells that
+    are in none of the clouds, which are those of the environment unless they are given."""
     async with AsyncExitStack() as closing:
         secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
+        clouds = (
+            await closing.enter_async_context(connected_clouds(secrets)) if given is None else given
+        )
         pool = await open_pool(settings, secrets)
         closing.push_async_callback(pool.close)
         directory, projections = Directory(pool), Projections(pool)
@@ -126,7 +138,7 @@ async def adapters(
             cells=CellActivities(
                 LinkObserver(observer, links, ReplicationLinks(pool)), projections
             ),
-            visits=VisitActivities(runtime, examiner, cells),
+            visits=VisitActivities(RuntimeOfEachCell(clouds.connected, runtime), examiner, cells),
             ledger=LedgerActivities(LedgerProjections(pool)),
             rollouts=RolloutActivities(
                 inventory=StoredInventory(pool),
@@ -170,6 +182,16 @@ async def adapters(
                 namespaces=NamespaceClient(client),
                 projection=AvailabilityProjections(pool),
             ),
+            sites=CellSiteActivities(
+                clouds=clouds.by_provider,
+                infrastructure=clouds,
+                stores=clouds,
+                services=clouds,
+                names=ZoneCellNames(settings.zone, dns),
+                examiner=examiner,
+                listener=CellLifeClient(client),
+            ),
+            lives=CellLifeActivities(FleetRegistry(cells, StoredReplicas(pool)), CellLives(pool)),
         )
 
 

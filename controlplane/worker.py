@@ -19,6 +19,7 @@ from temporalio.worker import (
 )
 
 from cells.ledger.workflow import LedgerWorkflow
+from cells.life.workflow import CellLifeWorkflow
 from cells.runtime.ports import CellRuntime
 from cells.visits.workflow import CellVisitWorkflow
 from cells.workflow import CellWorkflow
@@ -68,6 +69,7 @@ def build_workers(
     cells, visits, provisioning = activities.cells, activities.visits, activities.provisioning
     rollouts, replicas = activities.rollouts, activities.replicas
     evacuations, availability = activities.evacuations, activities.availability
+    sites, lives = activities.sites, activities.lives
     of_the_fleet: Sequence[Activity] = [
         rollouts.take_inventory,
         rollouts.gather_evidence,
@@ -89,6 +91,12 @@ def build_workers(
         evacuations.follow_move,
         evacuations.tell_wish,
         evacuations.publish_evacuation,
+        lives.register_cell,
+        lives.open_cell,
+        lives.cordon_leaving_cell,
+        lives.count_residents,
+        lives.forget_cell,
+        lives.publish_life,
     ]
     of_cells: Sequence[Activity] = [
         cells.observe_cell,
@@ -102,6 +110,21 @@ def build_workers(
         visits.end_visit,
         availability.probe_cells,
         availability.ask_peers,
+        sites.find_obstacles,
+        sites.ensure_account,
+        sites.build_infrastructure,
+        sites.enter_cluster,
+        sites.prepare_stores,
+        sites.install_services,
+        sites.publish_cell_name,
+        sites.prove_cell,
+        sites.withdraw_cell_name,
+        sites.remove_services,
+        sites.forget_stores,
+        sites.dismantle_infrastructure,
+        sites.find_account,
+        sites.sweep_account,
+        sites.close_account,
     ]
     of_namespaces: Sequence[Activity] = [
         provisioning.choose_cell,
@@ -165,7 +188,13 @@ def build_workers(
         for task_queue, workflows, doing in (
             (
                 fleet_queue(),
-                [RolloutWorkflow, LedgerWorkflow, EvacuationWorkflow, AvailabilityWorkflow],
+                [
+                    RolloutWorkflow,
+                    LedgerWorkflow,
+                    EvacuationWorkflow,
+                    AvailabilityWorkflow,
+                    CellLifeWorkflow,
+                ],
                 of_the_fleet,
             ),
             *in_regions,

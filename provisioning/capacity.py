@@ -74,7 +74,9 @@ Request = TypeVar("Request")
 async def _signal_cell(
     cell: str, signal: Callable[[CellWorkflow, Request], None], request: Request
 ) -> None:
-    handle = workflow.get_external_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
+    handle: workflow.ExternalWorkflowHandle[CellWorkflow] = (
+        workflow.get_external_workflow_handle_for(CellWorkflow.run, cell_workflow_id(cell))
+    )
     # A cell that is gone holds nothing.
     with contextlib.suppress(ApplicationError):
         await handle.signal(signal, request)

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from cells.stores.tls import verified
 from controlplane.secrets.port import SecretStore, cell_database
 from provisioning.ports import CellDirectory
 
@@ -53,7 +54,7 @@ class CellConnections:
         addresses = await self._directory.locate(cell)
         try:
             connection = await AsyncConnection.connect(
-                addresses.database,
+                verified(addresses.database, addresses.database_ca),
                 user=username,
                 password=password,
                 connect_timeout=ceil(self._connect_within),
@@ -97,4 +98,5 @@ class CellConnections:
         password = await self._secrets.get(cell_database(cell))
         if password is None:
             raise LookupError(f"the secret store has no {cell_database(cell)}")
-        return make_conninfo(addresses.database, password=password.decode())
+        server = verified(addresses.database, addresses.database_ca)
+        return make_conninfo(server, password=password.decode())

@@ -18,6 +18,18 @@ from cells.client import CellClient
 from cells.ledger.activities import LedgerActivities
 from cells.ledger.client import LedgerClient
 from cells.ledger.memory import MemoryLedgerProjection
+from cells.life.activities import CellLifeActivities, CellSiteActivities
+from cells.life.client import CellLifeClient
+from cells.life.memory import (
+    MemoryCellExaminer,
+    MemoryCellNames,
+    MemoryInfrastructure,
+    MemoryLives,
+    MemoryRegistry,
+    MemoryServices,
+    MemoryStores,
+)
+from cells.providers.memory import MemoryCloud, MemoryLand
 from cells.replication.memory import MemoryLinks
 from cells.runtime.memory import MemoryRuntime
 from cells.types import (
@@ -184,7 +196,7 @@ def all_activities(
 ) -> Activities:
     """Return what a worker does in a fleet that exists in memory."""
     runtime, leases, sky = MemoryRuntime(), MemoryLedgerProjection(), MemorySky()
-    nowhere = MemoryWorld()
+    nowhere, land = MemoryWorld(), MemoryLand()
     return Activities(
         cells=CellActivities(parts, parts),
         visits=VisitActivities(runtime, MemoryExaminer(runtime), CellClient(client)),
@@ -208,6 +220,16 @@ def all_activities(
             projection=evacuations or MemoryEvacuations(),
         ),
         availability=AvailabilityActivities(sky, sky, sky, sky, sky),
+        sites=CellSiteActivities(
+            clouds={provider: MemoryCloud(land) for provider in Provider},
+            infrastructure=MemoryInfrastructure(land),
+            stores=MemoryStores(land),
+            services=MemoryServices(land),
+            names=MemoryCellNames(land),
+            examiner=MemoryCellExaminer(land),
+            listener=CellLifeClient(client),
+        ),
+        lives=CellLifeActivities(MemoryRegistry(land), MemoryLives()),
     )
 
 

@@ -22,7 +22,7 @@ async def alone_in(folder: Path, progress: Progress) -> AsyncIterator[None]:
                 await progress("waiting for another worker's Terraform run for this cell")
                 told = True
             await asyncio.sleep(_LOOK_SECONDS)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, mode=0o700, exist_ok=True)
         yield
 
 

@@ -1,15 +1,11 @@
-"""What was heard of a run: how far it came, and what it was at when it ended."""
+"""What was heard of a run: what it tells people, what went wrong, what it has made."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cells.infrastructure.hidden import Hidden
+from cells.infrastructure.left import Left
 from cells.infrastructure.messages import Diagnostic, message
-from cells.ingress.durable_file import replace_file
-
-_UNFINISHED = "unfinished.json"
 
 
 @dataclass
@@ -20,6 +16,7 @@ class Heard:
     errors: list[Diagnostic] = field(default_factory=list)
     _begun: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
+    _made: dict[str, str] = field(default_factory=dict)
 
     def line(self, line: str) -> str:
         """Take one line in and return what it tells people, if anything."""
@@ -28,17 +25,19 @@ class Heard:
             self.errors.append(said.error)
         if said.started:
             self._begun.add(said.started)
-            self._failed.discard(said.started)
-        self._begun.discard(said.completed)
+        if said.made:
+            address, id = said.made
+            self._begun.discard(address)
+            self._made[address] = id
         if said.failed:
             self._begun.discard(said.failed)
             self._failed.add(said.failed)
         return said.progress
 
-    def unfinished(self, *, interrupted: bool) -> set[str]:
-        """Return the addresses at which it was when it ended: what was given up when it was told to
-        end is not what has failed."""
-        return self._begun | (self._failed if interrupted else set())
+    def left(self, *, interrupted: bool) -> Left:
+        """Return what is there if the run has just been ended: what was given up because it was
+        told to end is not what has failed."""
+        return Left(frozenset(self._begun | (self._failed if interrupted else set())), self._made)
 
 
 class Lines:
@@ -55,22 +54,3 @@ class Lines:
 
     def close(self) -> None:
         self._file.close()
-
-
-def note_unfinished(folder: Path, addresses: Iterable[str]) -> None:
-    """Remember what was under way in a run that did not end by itself."""
-    known = unfinished(folder) | set(addresses)
-    if known:
-        replace_file(folder / _UNFINISHED, json.dumps(sorted(known)).encode())
-
-
-def unfinished(folder: Path) -> set[str]:
-    """Return what was under way in runs that did not end by themselves."""
-    try:
-        return set(json.loads((folder / _UNFINISHED).read_bytes()))
-    except FileNotFoundError:
-        return set()
-
-
-def forget_unfinished(folder: Path) -> None:
-    (folder / _UNFINISHED).unlink(missing_ok=True)

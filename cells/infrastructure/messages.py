@@ -8,8 +8,8 @@ from typing import Any
 MODULE = "module.cell."
 """Everything of a cell is in one module of its root."""
 
-_DOING = {"create": "creating", "update": "changing", "delete": "deleting", "read": "reading"}
-_DONE = {"create": "created", "update": "changed", "delete": "deleted", "read": "read"}
+_DOING = {"create": "creating", "update": "changing", "delete": "deleting"}
+_DONE = {"create": "created", "update": "changed", "delete": "deleted"}
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,15 @@ class Diagnostic:
     detail: str = ""
     address: str = ""
     """Of the resource it is about, if it is about one."""
+    file: str = ""
+    """Where in the module it arose, `file:line`, if it arose there."""
 
     @property
     def text(self) -> str:
         """All of it, in one line."""
         said = self.summary if self.detail in self.summary else f"{self.summary}: {self.detail}"
-        where = f"{shortened(self.address)}: " if self.address else ""
-        return where + " ".join(said.split())
+        where = shortened(self.address) or self.file
+        return " ".join(f"{where}: {said}".split()) if where else " ".join(said.split())
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ class Message:
     """For people who wait; empty when it says nothing to them."""
     error: Diagnostic | None = None
     started: str = ""
-    """The address of a resource on which work has begun."""
-    completed: str = ""
-    """The address of a resource that is done."""
+    """The address of a resource that is being made."""
+    made: tuple[str, str] | None = None
+    """Address and id of a resource that was made."""
     failed: str = ""
-    """The address of a resource that is not."""
+    """The address of a resource of which nothing came."""
 
 
 def message(line: str) -> Message:
@@ -54,7 +56,8 @@ def message(line: str) -> Message:
         case "diagnostic":
             return _diagnostic(said["diagnostic"])
         case "apply_start" | "apply_progress" | "apply_complete" | "apply_errored" as kind:
-            return _work(kind, said["hook"])
+            # Reading data is no news.
+            return _work(kind, said["hook"]) if said["hook"]["action"] in _DOING else Message()
         case _:
             return Message()
 
@@ -67,22 +70,33 @@ def shortened(address: str) -> str:
 def _diagnostic(said: dict[str, Any]) -> Message:
     if said.get("severity") != "error":
         return Message()
+    at = said.get("range")
     return Message(
-        error=Diagnostic(said.get("summary", ""), said.get("detail", ""), said.get("address", ""))
+        error=Diagnostic(
+            summary=said.get("summary", ""),
+            detail=said.get("detail", ""),
+            address=said.get("address", ""),
+            file=f"{at['filename']}:{at['start']['line']}" if at else "",
+        )
     )
 
 
 def _work(kind: str, hook: dict[str, Any]) -> Message:
-    address, action = hook["resource"]["addr"], hook.get("action", "")
+    address, action = hook["resource"]["addr"], hook["action"]
     name, since = shortened(address), _duration(hook.get("elapsed_seconds", 0))
-    doing, done = _DOING.get(action, action), _DONE.get(action, action)
+    doing, done = _DOING[action], _DONE[action]
     match kind:
         case "apply_start":
-            return Message(progress=f"{name}: {doing}", started=address)
+            return Message(
+                progress=f"{name}: {doing}", started=address if action == "create" else ""
+            )
         case "apply_progress":
             return Message(progress=f"{name}: {doing}, {since}")
         case "apply_complete":
-            return Message(progress=f"{name}: {done} after {since}", completed=address)
+            id = hook.get("id_value", "") if action == "create" else ""
+            return Message(
+                progress=f"{name}: {done} after {since}", made=(address, id) if id else None
+            )
         case _:
             return Message(progress=f"{name}: failed after {since}", failed=address)
 

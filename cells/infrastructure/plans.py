@@ -29,6 +29,11 @@ class Change:
     """What it is to be, as far as that is known before it is made."""
 
     @property
+    def makes(self) -> bool:
+        """Whether something is made where nothing was."""
+        return self.actions == ("create",)
+
+    @property
     def loses(self) -> bool:
         """Whether something that is there is deleted."""
         return "delete" in self.actions
@@ -69,8 +74,7 @@ def read_plan(shown: str, digest: str) -> Plan:
             after=found["change"].get("after") or {},
         )
         for found in plan.get("resource_changes", ())
-        if found.get("mode") == "managed"
-        and (found["change"]["actions"] not in _NO_CHANGES or "importing" in found["change"])
+        if found.get("mode") == "managed" and found["change"]["actions"] not in _NO_CHANGES
     )
     outputs = plan.get("output_changes", {}).values()
     return Plan(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cells.infrastructure.failures import TerraformFailed
-from cells.infrastructure.heard import Heard, Lines, note_unfinished
+from cells.infrastructure.heard import Heard, Lines
 from cells.infrastructure.hidden import Hidden
 from cells.infrastructure.messages import Diagnostic
 from cells.infrastructure.runs import Run
@@ -93,9 +93,12 @@ class Program:
                     await process.wait()
             return process.returncode is not None
 
-        heard = await self._followed(run, is_over, progress)
+        try:
+            heard = await self._followed(run, is_over, progress)
+        finally:
+            await process.wait()
         if process.returncode is not None and process.returncode < 0:
-            note_unfinished(self.folder, heard.unfinished(interrupted=False))
+            heard.left(interrupted=False).note(self.folder)
             run.bury()
             return [*heard.errors, Diagnostic(f"it was killed (signal {-process.returncode})")]
         run.end()
@@ -113,7 +116,7 @@ class Program:
             return False
 
         heard = await self._followed(run, is_over, progress)
-        note_unfinished(self.folder, heard.unfinished(interrupted=False))
+        heard.left(interrupted=False).note(self.folder)
         run.bury()
 
     async def _followed(
@@ -133,7 +136,7 @@ class Program:
             await _to_its_end(self._stop(run))
             for line in lines.new():
                 heard.line(line)
-            note_unfinished(self.folder, heard.unfinished(interrupted=True))
+            heard.left(interrupted=True).note(self.folder)
             run.bury()
             raise
         finally:

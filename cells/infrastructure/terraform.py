@@ -51,7 +51,7 @@ class TerraformInfrastructure:
         async with self._at_work(blueprint, account, progress) as work:
             while True:
                 plan = await work.plan()
-                if await work.keep_unfinished(plan):
+                if await work.take_over(plan):
                     continue
                 refuse_losses(plan)
                 if plan.is_empty or await work.apply(plan):
@@ -59,6 +59,8 @@ class TerraformInfrastructure:
 
     async def dismantle(self, blueprint: Blueprint, account: Account, progress: Progress) -> None:
         async with self._at_work(blueprint, account, progress, protected=False) as work:
+            if work.is_heir:
+                await work.take_over(await work.plan())
             plan = await work.plan("-destroy")
             if await work.unprotect():
                 plan = await work.plan("-destroy")

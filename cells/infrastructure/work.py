@@ -3,22 +3,30 @@
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cells.infrastructure.adoption import import_id
-from cells.infrastructure.failures import StateLocked, TerraformFailed, already_there, failure
-from cells.infrastructure.heard import forget_unfinished, unfinished
+from cells.infrastructure.failures import (
+    StateLocked,
+    TerraformFailed,
+    already_there,
+    failure,
+    moved,
+)
+from cells.infrastructure.left import Left
 from cells.infrastructure.locks import StateLock, is_left_by, refused_by
 from cells.infrastructure.messages import Diagnostic, shortened
-from cells.infrastructure.plans import Plan, read_plan, read_state
+from cells.infrastructure.plans import Change, Plan, read_plan, read_state
 from cells.infrastructure.program import Program
 from cells.infrastructure.runs import Run
 from cells.infrastructure.workspace import Workspace
 from cells.life.ports import Progress
 
 _PLAN_FILE = "plan.bin"
-_LOCK_LOOK = timedelta(seconds=5)
+_NOT_THERE = "Cannot import non-existent remote object"
+_LOCK_LOOK = timedelta(seconds=2)
 
 
 @dataclass
@@ -28,20 +36,30 @@ class Work:
     program: Program
     workspace: Workspace
     progress: Progress
-    _imports: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_heir(self) -> bool:
+        """Whether an earlier run has left what may not be in the state."""
+        return bool(Left.read(self.workspace.folder))
 
     async def init(self) -> None:
         """Get providers and backend ready."""
-        self.workspace.write_imports({})
         await self.progress("terraform init")
         await self.program.asked("init", "-input=false", "-no-color", "-reconfigure")
 
-    async def plan(self, *arguments: str) -> Plan:
-        """Return what would be done, from a look at the world, kept in a file for `apply`."""
+    async def plan(self, *arguments: str, only: Sequence[str] = ()) -> Plan:
+        """Return what would be done, from a look at the world, kept in a file for `apply`.
+
+        `only` are the addresses it is about; none: all of them.
+        """
         await self.progress("terraform plan")
         file = self.workspace.folder / _PLAN_FILE
         file.unlink(missing_ok=True)
-        errors = await self._run("plan", f"-out={_PLAN_FILE}", *arguments)
+        targets = [f"-target={address}" for address in only]
+        errors = await self._run("plan", f"-out={_PLAN_FILE}", *arguments, *targets)
+        others = moved(errors) if only else []
+        if others and not set(others) <= set(only):
+            return await self.plan(*arguments, only=[*only, *others])
         if errors:
             raise failure("terraform plan", errors)
         # It holds variables and the whole state.
@@ -56,28 +74,45 @@ class Work:
         return plan
 
     async def apply(self, plan: Plan) -> bool:
-        """Do what a plan says. Return False when some of it is there already: that is imported by
-        the next plan."""
+        """Do what a plan says. Return False when some of it was there already: it is in the state
+        now, and needs another plan."""
         if await asyncio.to_thread(self._digest) != plan.digest:
             raise TerraformFailed("the plan file is not the one that was read: plan again")
         errors = await self._run("apply", _PLAN_FILE)
         (self.workspace.folder / _PLAN_FILE).unlink(missing_ok=True)
         if not errors:
-            self.workspace.write_imports({})
             return True
-        if not await self._adopt(plan, errors):
+        planned = {change.address: change for change in plan.changes}
+        adopted = False
+        for error in already_there(errors):
+            change = planned.get(error.address)
+            id = self._import_id(change) if change else None
+            if change and id:
+                adopted = await self._adopt(change, id) or adopted
+        if not adopted:
             raise failure("terraform apply", errors)
         return False
 
-    async def keep_unfinished(self, plan: Plan) -> bool:
-        """Keep what was being made when a run was ended, and would be replaced by this plan: it is
-        there, and need not be made anew. Return whether there was such a thing."""
-        begun = unfinished(self.workspace.folder)
-        kept = [each.address for each in plan.changes if each.is_tainted and each.address in begun]
-        for address in kept:
-            await self._untaint(address)
-        forget_unfinished(self.workspace.folder)
-        return bool(kept)
+    async def take_over(self, plan: Plan) -> bool:
+        """Bring into the state what a run that was ended has left, where this plan would make it
+        anew. Return whether there was such a thing."""
+        left = Left.read(self.workspace.folder)
+        taken = False
+        for change in plan.changes:
+            if change.is_tainted and change.address in left.begun:
+                await self._untaint(change.address)
+                taken = True
+            elif change.makes and (change.address in left.begun or change.address in left.made):
+                id = left.made.get(change.address) or self._import_id(change)
+                if id is None:
+                    await self.progress(
+                        f"{shortened(change.address)}: was being made when Terraform was killed, "
+                        "and has no name of ours: look whether it is there twice"
+                    )
+                else:
+                    taken = await self._adopt(change, id) or taken
+        Left.forget(self.workspace.folder)
+        return taken
 
     async def unprotect(self) -> bool:
         """Let the cloud delete what it protects; make nothing that is not there. Return whether
@@ -91,7 +126,7 @@ class Work:
                 await self._untaint(resource.address)
         if protected:
             await self.progress("switching deletion protection off")
-            plan = await self.plan(*(f"-target={resource.address}" for resource in protected))
+            plan = await self.plan(only=[resource.address for resource in protected])
             if not plan.is_empty:
                 await self.apply(plan)
         return bool(protected)
@@ -105,20 +140,21 @@ class Work:
         await self.progress(f"{shortened(address)}: was being made; it is kept")
         await self.program.asked("untaint", "-no-color", "-lock-timeout=30s", address)
 
-    async def _adopt(self, plan: Plan, errors: list[Diagnostic]) -> bool:
-        """Note for import what is there already; say whether there was anything new of that."""
-        planned = {change.address: change for change in plan.changes}
-        ids: dict[str, str] = {}
-        for error in already_there(errors):
-            change = planned.get(error.address)
-            id = import_id(change, self.workspace.account) if change else None
-            if id and error.address not in self._imports:
-                ids[error.address] = id
-        for address, id in ids.items():
-            await self.progress(f"{shortened(address)}: is there already as {id}; it is adopted")
-        self._imports |= ids
-        self.workspace.write_imports(self._imports)
-        return bool(ids)
+    def _import_id(self, change: Change) -> str | None:
+        return import_id(change, self.workspace.account, self.workspace.blueprint.cloud_region)
+
+    async def _adopt(self, change: Change, id: str) -> bool:
+        """Bring into the state what is there. Return False if it is not."""
+        await self.progress(f"{shortened(change.address)}: is there already as {id}; it is adopted")
+        try:
+            await self.program.asked(
+                *("import", "-input=false", "-no-color", "-lock-timeout=30s", change.address, id)
+            )
+        except TerraformFailed as error:
+            if _NOT_THERE not in str(error):
+                raise
+            return False
+        return True
 
     async def _run(self, operation: str, *arguments: str) -> list[Diagnostic]:
         """Run plan or apply; wait while somebody else has the lock of the state."""

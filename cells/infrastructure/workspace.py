@@ -20,7 +20,6 @@ PROTECTION = "deletion_protection"
 _MODULES = "modules"
 _ROOT = "main.tf.json"
 _VARIABLES = "terraform.tfvars.json"
-_IMPORTS = "imports.tf.json"
 _OF_PROVIDER = frozenset({"external_id", "dns_role", "tags", "acts_as"})
 """What the configuration of a provider needs, and a module may not."""
 _VARIABLE = re.compile(r'^variable\s+"(\w+)"', re.M)
@@ -78,14 +77,6 @@ class Workspace:
                 "output": {"cell": {"value": "${module.cell}", "sensitive": True}},
             },
         )
-
-    def write_imports(self, ids: Mapping[str, str]) -> None:
-        """Let the next plan import these, by address. None: no imports any more."""
-        if ids:
-            imports = [{"to": address, "id": _escaped(id)} for address, id in ids.items()]
-            self._put(_IMPORTS, {"import": imports})
-        else:
-            (self.folder / _IMPORTS).unlink(missing_ok=True)
 
     def _put(self, name: str, content: Mapping[str, Any]) -> None:
         replace_file(self.folder / name, json.dumps(content, indent=2).encode())

@@ -11,7 +11,9 @@ _ASK_AGAIN_AFTER = 0.1  # Seconds, when the gatekeeper broke off.
 # Of its own accord a channel waits ever longer, up to two minutes, for a gatekeeper that was away.
 _RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
 
-_SERVING = health_pb2.HealthCheckResponse.SERVING
+_ENFORCED = health_pb2.HealthCheckResponse.SERVING
+_LET_GO = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+"""Nothing in between will do: of several gatekeepers, some may and some may not."""
 
 
 class Gatekeepers:
@@ -58,11 +60,12 @@ class Gatekeepers:
         """Return when the gatekeeper says so, however often it goes away before that."""
         stub = health_pb2_grpc.HealthStub(self._channel(address))
         request = health_pb2.HealthCheckRequest(service=service)
+        wanted = _ENFORCED if enforced else _LET_GO
         while True:
             watch = stub.Watch(request, wait_for_ready=True)
             try:
                 async for answer in watch:
-                    if (answer.status == _SERVING) is enforced:
+                    if answer.status == wanted:
                         return
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND and not enforced:

@@ -101,7 +101,7 @@ class CellSiteActivities:
     @activity.defn
     async def enter_cluster(self, site: Site) -> None:
         async with self._telling(site.blueprint.cell, Layer.CLUSTER):
-            _raise_if_any(await self.services.admitted(site.foundation))
+            _raise_if_any(await self.services.admitted(site.blueprint, site.foundation))
 
     @activity.defn
     async def prepare_stores(self, site: Site) -> None:

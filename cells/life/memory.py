@@ -72,7 +72,7 @@ class MemoryServices:
     closed: list[str] = field(default_factory=list)
     """Why clusters let nobody in."""
 
-    async def admitted(self, foundation: Foundation) -> Sequence[str]:
+    async def admitted(self, blueprint: Blueprint, foundation: Foundation) -> Sequence[str]:  # noqa: ARG002 - the port's
         async with self.land.during("services.admitted", foundation.cluster.name):
             cluster = f"{foundation.account.id}/{CLUSTER}"
             return [*self.closed, *([] if self.land.has(cluster) else [f"there is no {cluster}"])]

@@ -62,7 +62,7 @@ class Stores(Protocol):
 class Services(Protocol):
     """What runs in the cluster of a cell."""
 
-    async def admitted(self, foundation: Foundation) -> Sequence[str]:
+    async def admitted(self, blueprint: Blueprint, foundation: Foundation) -> Sequence[str]:
         """Return why services cannot be run in the cluster: it does not let us in, it has no node
         that is ready, rights are missing. Empty when they can."""
         ...

@@ -42,13 +42,14 @@ class CellLifeWorkflow:
         self._refusals: dict[str, str] = {}
         """By operation: why a decommission may not begin."""
         self._published_revision = -1
+        self._is_leaving = False
 
     @workflow.run
     async def run(self, _: LifeState) -> LifeView:
         publishing = asyncio.create_task(self._keep_publishing())
         while not self._state.phase.is_over:
             if self._should_roll_over() and workflow.all_handlers_finished():
-                await _stopped(publishing)
+                await self._stop(publishing)
                 workflow.continue_as_new(
                     self._state,
                     initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
@@ -56,7 +57,7 @@ class CellLifeWorkflow:
             if publishing.done():
                 publishing.result()  # An error is a bug: it stops the workflow until a fix ships.
             await self._take(plan.next_step(self._state, workflow.now()))
-        await _stopped(publishing)
+        await self._stop(publishing)
         await self._publish()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._view()
@@ -212,10 +213,20 @@ class CellLifeWorkflow:
             )
 
     async def _keep_publishing(self) -> None:
-        while True:
-            await workflow.wait_condition(lambda: self._state.revision != self._published_revision)
+        while not self._is_leaving:
+            await workflow.wait_condition(
+                lambda: self._is_leaving or self._state.revision != self._published_revision
+            )
             await self._publish()
-            await workflow.sleep(PUBLISH_EVERY)
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(lambda: self._is_leaving, timeout=PUBLISH_EVERY)
+
+    async def _stop(self, publishing: asyncio.Task[None]) -> None:
+        """Return at once, with nothing being published any more."""
+        # A cancellation is lost where an activity has just ended: so it is told as well.
+        self._is_leaving = True
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
 
     async def _publish(self) -> None:
         shown = self._view()
@@ -232,9 +243,3 @@ class CellLifeWorkflow:
             info.is_continue_as_new_suggested()
             or info.is_target_worker_deployment_version_changed()
         )
-
-
-async def _stopped(task: asyncio.Task[None]) -> None:
-    """Return once the task has ended, cut short where it was."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -11,7 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from psycopg.conninfo import make_conninfo
 from temporalio.api.workflowservice.v1 import GetClusterInfoRequest, GetClusterInfoResponse
 
-from cells.types import CellSpec, ObservedCell
+from cells.stores.tls import verified
+from cells.types import CellAddresses, CellSpec, ObservedCell
 from controlplane.secrets.port import SecretStore, cell_database
 
 ANSWER_SECONDS = 5.0
@@ -32,7 +33,7 @@ class AddressObserver:
             _problem("Temporal", where.frontend, self._server_version(where.frontend)),
             _problem("the ingress", where.ingress_admin, self._ask_ingress(where.ingress_admin)),
             _problem("the gatekeeper", where.gatekeeper, self._ask_gatekeeper(where.gatekeeper)),
-            _problem("the database", where.database, self._ask_database(cell, where.database)),
+            _problem("the database", where.database, self._ask_database(cell, where)),
         )
         problems = [answer.problem for answer in (version, *parts) if answer.problem]
         return ObservedCell(server_version=version.value or None, problems=problems)
@@ -62,11 +63,12 @@ class AddressObserver:
                 raise RuntimeError("is not serving")
             return "SERVING"
 
-    async def _ask_database(self, cell: str, url: str) -> str:
+    async def _ask_database(self, cell: str, where: CellAddresses) -> str:
         password = await self.secrets.get(cell_database(cell))
         if password is None:
             raise RuntimeError(f"has no password in the secret store ({cell_database(cell)})")
-        conninfo = make_conninfo(url, password=password.decode(), connect_timeout=5)
+        server = verified(where.database, where.database_ca)
+        conninfo = make_conninfo(server, password=password.decode(), connect_timeout=5)
         async with await psycopg.AsyncConnection.connect(conninfo) as connection:
             await connection.execute("SELECT FROM namespaces LIMIT 1")
         return "answers"

@@ -52,7 +52,8 @@ class CellRuntime(Protocol):
     ) -> Deployed:
         """Make the cell run this, and return once its server answers in that version.
 
-        Raise `rejected` when it does not come up: what ran before is not started again by itself.
+        Raise `rejected` when it does not come up: what ran before may not serve then, until it is
+        deployed again.
         """
         ...
 

@@ -1,7 +1,6 @@
 """A cell's stores on the PostgreSQL server that its cloud runs."""
 
 import contextlib
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +15,7 @@ from cells.stores.names import TEMPORAL, TEMPORAL_VISIBILITY, ingress_database
 from cells.stores.ports import DatabaseLogins, PeerAuthority
 from cells.stores.roles import ensure_database, ensure_role, keep_everybody_out
 from cells.stores.secrets import ensure_ingress_secrets, ensure_temporal_secrets, forget_secrets
+from cells.stores.tls import verified
 from controlplane.errors import rejected
 from controlplane.secrets.port import SecretStore, cell_database, cell_temporal_database
 
@@ -46,15 +46,15 @@ class PostgresStores:
         role that nobody can log in as.
         """
         cell, login = blueprint.cell, await self.logins.database_login(foundation)
-        with self._server(foundation) as server:
-            async with _alone(server, login) as first:
-                await ensure_ingress_secrets(self.secrets, self.peers, cell)
-                await ensure_temporal_secrets(self.secrets, cell)
-                with _as_first_role(foundation, login):
-                    await keep_everybody_out(first)
-                    await self._prepare_temporal(first, cell)
-                    await prepare_ingress_database(first, cell, self.secrets)
-                await self._bring_schema(server, cell)
+        server = self._server(foundation)
+        async with _alone(server, login) as first:
+            await ensure_ingress_secrets(self.secrets, self.peers, cell)
+            await ensure_temporal_secrets(self.secrets, cell)
+            with _as_first_role(foundation, login):
+                await keep_everybody_out(first)
+                await self._prepare_temporal(first, cell)
+                await prepare_ingress_database(first, cell, self.secrets)
+            await self._bring_schema(server, cell)
 
     async def forget(self, blueprint: Blueprint) -> None:
         await forget_secrets(self.secrets, blueprint.cell)
@@ -71,9 +71,8 @@ class PostgresStores:
         async with await _connect(server, name, DatabaseLogin(name, password)) as owner:
             await apply_ingress_schema(owner, cell)
 
-    @contextlib.contextmanager
-    def _server(self, foundation: Foundation) -> Iterator[str]:
-        """Lend the conninfo of the server, its CA in a file: libpq takes it in no other way."""
+    def _server(self, foundation: Foundation) -> str:
+        """Return the conninfo of the server."""
         host, _, port = foundation.database.rpartition(":")
         where = make_conninfo(
             host=host,
@@ -83,14 +82,10 @@ class PostgresStores:
             options=_SESSION,
         )
         if self.sslmode != "verify-full":
-            yield where
-        elif not foundation.database_ca:
-            yield make_conninfo(where, sslrootcert="system")
-        else:
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as authority:
-                authority.write(foundation.database_ca)
-                authority.flush()
-                yield make_conninfo(where, sslrootcert=authority.name)
+            return where
+        if not foundation.database_ca:
+            return make_conninfo(where, sslrootcert="system")
+        return verified(where, foundation.database_ca)
 
 
 @contextlib.asynccontextmanager

@@ -68,12 +68,14 @@ _CONFLICTS = frozenset(
 )
 _INVALID = frozenset(
     {
+        "DestinationParentNotFoundException",
         "InvalidInput",
         "InvalidInputException",
         "InvalidParameterException",
         "InvalidParameterValue",
         "InvalidRequestException",
         "MalformedPolicyDocument",
+        "ParentNotFoundException",
         "ValidationError",
         "ValidationException",
     }

@@ -1,13 +1,13 @@
 """Somebody in AWS: the process itself or a role it becomes, and how it makes its calls."""
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.credentials import (
     CredentialProvider,
@@ -16,6 +16,7 @@ from botocore.credentials import (
     ReadOnlyCredentials,
 )
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.loaders import create_loader
 from botocore.session import Session
 
 from controlplane.aws.errors import translated
@@ -50,19 +51,18 @@ class Identity:
         """For people: a role's ARN, or that it is the process itself."""
         self.region = region
         """Where its calls go that name no other region."""
-        self._core = session
-        self._session = boto3.session.Session(botocore_session=session, region_name=region)
+        self._session = session
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._making = threading.Lock()
 
     @classmethod
     def own(cls, region: str) -> "Identity":
         """Return who the process is: environment, profile, web identity, instance role."""
-        return cls(Session(), "the control plane's own identity", region)
+        return cls(_session(), "the control plane's own identity", region)
 
     def becoming(self, role: Role) -> "Identity":
         """Return who this identity is once it has taken the role. Asks nothing yet."""
-        session = Session()
+        session = _session()
         taking = _TakenRole(session, lambda: self.client("sts"), role)
         session.register_component("credential_provider", CredentialResolver([taking]))
         return Identity(session, role.arn, self.region)
@@ -72,10 +72,8 @@ class Identity:
         key = (service, region or self.region, tries)
         with self._making:  # Sessions are not for several threads.
             if key not in self._clients:
-                self._clients[key] = self._session.client(
-                    service,  # type: ignore[call-overload]  # Its callers know which it is.
-                    region_name=key[1],
-                    config=_config(tries),
+                self._clients[key] = self._session.create_client(
+                    service, region_name=key[1], config=_config(tries)
                 )
             return self._clients[key]
 
@@ -97,7 +95,7 @@ class Identity:
 
     def _frozen(self) -> tuple[ReadOnlyCredentials, datetime | None]:
         with self._making:
-            found = self._core.get_credentials()
+            found = self._session.get_credentials()
         if found is None:
             raise NoCredentialsError
         frozen = found.get_frozen_credentials()
@@ -134,6 +132,18 @@ class _TakenRole(CredentialProvider):
             "token": taken["SessionToken"],
             "expiry_time": taken["Expiration"].isoformat(),
         }
+
+
+@functools.cache
+def _models() -> object:
+    """Return what reads the descriptions of services: large, and the same for everybody."""
+    return create_loader()
+
+
+def _session() -> Session:
+    session = Session()
+    session.register_component("data_loader", _models())
+    return session
 
 
 def _config(tries: int) -> Config:

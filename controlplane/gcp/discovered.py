@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from googleapiclient._apis.iamcredentials.v1 import IAMCredentialsResource
     from googleapiclient._apis.secretmanager.v1 import SecretManagerResource
     from googleapiclient._apis.serviceusage.v1 import ServiceUsageResource
+    from googleapiclient._apis.serviceusage.v1beta1 import (
+        ServiceUsageResource as ServiceUsageBetaResource,
+    )
     from googleapiclient._apis.sqladmin.v1 import SQLAdminResource
     from googleapiclient._apis.storage.v1 import StorageResource
 
@@ -66,6 +69,11 @@ def secretmanager() -> "SecretManagerResource":
 @cache
 def serviceusage() -> "ServiceUsageResource":
     return build("serviceusage", "v1", http=httplib2.Http(), static_discovery=True)
+
+
+@cache
+def serviceusage_beta() -> "ServiceUsageBetaResource":
+    return build("serviceusage", "v1beta1", http=httplib2.Http(), static_discovery=True)
 
 
 @cache

@@ -2,10 +2,15 @@
 
 import base64
 import re
+from functools import partial
+from typing import TYPE_CHECKING
 
 from controlplane.gcp.calls import Google
 from controlplane.gcp.discovered import secretmanager
 from controlplane.gcp.errors import Refused, Status
+
+if TYPE_CHECKING:
+    from googleapiclient._apis.secretmanager.v1.schemas import Automatic
 
 MOST_BYTES = 65_535
 """Of one value: what Secret Manager keeps, less our first byte."""
@@ -99,10 +104,15 @@ class GcpSecretStore:
 
     async def _added(self, secret: str, kept: bytes) -> str | None:
         """Return the version that was added, or None when there is no such secret."""
-        body = {"payload": {"data": base64.b64encode(kept).decode()}}
+        data = base64.b64encode(kept).decode()
         try:
             answer = await self._google.ask(
-                lambda: secretmanager().projects().secrets().addVersion(parent=secret, body=body)
+                lambda: (
+                    secretmanager()
+                    .projects()
+                    .secrets()
+                    .addVersion(parent=secret, body={"payload": {"data": data}})
+                )
             )
         except Refused as refused:
             if refused.status is Status.NOT_FOUND:
@@ -111,7 +121,9 @@ class GcpSecretStore:
         return answer["name"]
 
     async def _create(self, secret: str) -> None:
-        automatic = {"customerManagedEncryption": {"kmsKeyName": self._key}} if self._key else {}
+        automatic: Automatic = (
+            {"customerManagedEncryption": {"kmsKeyName": self._key}} if self._key else {}
+        )
         try:
             await self._google.ask(
                 lambda: (
@@ -147,7 +159,7 @@ class GcpSecretStore:
         ]
         for version in earlier:
             try:
-                await self._google.ask(lambda name=version: versions().destroy(name=name, body={}))
+                await self._google.ask(partial(versions().destroy, name=version, body={}))
             except Refused as refused:
                 # Another has destroyed it, or the whole secret was deleted meanwhile.
                 if refused.status not in (Status.NOT_FOUND, Status.FAILED_PRECONDITION):

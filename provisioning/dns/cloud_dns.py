@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 import dns.name
 import dns.rdata
@@ -26,6 +27,9 @@ from controlplane.gcp.waiting import until
 from provisioning.dns.answers import Saying
 from provisioning.dns.authority import DEFAULT_PATIENCE, Authority, denies, plain
 from provisioning.types import DnsFacts
+
+if TYPE_CHECKING:
+    from googleapiclient._apis.dns.v1.schemas import ResourceRecordSet
 
 _RACES = 5
 _PROPAGATION = timedelta(minutes=5)
@@ -249,7 +253,7 @@ def _strings(note: _RecordSet) -> list[str]:
     return [each.decode() for each in rdata.strings]
 
 
-def _body(records: _RecordSet) -> dict[str, str | int | list[str]]:
+def _body(records: _RecordSet) -> "ResourceRecordSet":
     return {
         "name": records.name,
         "type": records.type,

@@ -7,10 +7,12 @@ from cells.life import plan, record, requests
 from cells.life.types import (
     NOBODY,
     CreateCell,
+    Layer,
     LifeCommand,
     LifeCommandKind,
     LifeState,
     LifeView,
+    Phase,
     Residents,
 )
 from cells.life.view import view
@@ -59,10 +61,13 @@ class MemoryLifeWriter:
         return self._reply(state)
 
     def build(self, cell: str, most: int = len(plan.ORDER)) -> LifeView:
-        """Let so many of the cell's layers be built, and return the view that it publishes."""
+        """Let the first so many layers stand, and return the view that it publishes."""
         state, now = self.states[cell], datetime.now(UTC)
-        found = {plan.ORDER[1]: ACCOUNT, plan.ORDER[2]: FOUNDATION}
-        for layer in plan.ORDER[:most]:
+        found: dict[Layer, Account | Foundation] = {
+            Layer.ACCOUNT: ACCOUNT,
+            Layer.INFRASTRUCTURE: FOUNDATION,
+        }
+        for layer in plan.ORDER[len(state.assured) : most]:
             record.begun(state, layer, now)
             record.built(state, layer, found.get(layer), now)
         return view(state, now)
@@ -76,13 +81,28 @@ class MemoryLifeWriter:
         record.failed(state, layer, problem, now)
         return view(state, now)
 
+    def tell(self, cell: str, progress: str) -> LifeView:
+        """Let the next layer be built and say how far it is, and return the view of that."""
+        state, now = self.states[cell], datetime.now(UTC)
+        layer = plan.next_layer(state.assured)
+        assert layer is not None, "all stand"
+        record.begun(state, layer, now)
+        record.told(state, layer, progress, now)
+        return view(state, now)
+
+    def reopen(self, cell: str) -> LifeView:
+        """Let a cell that is kept take namespaces again, and return the view of that."""
+        state, now = self.states[cell], datetime.now(UTC)
+        record.reopened(state, now)
+        return view(state, now)
+
     def dismantle(self, cell: str, *leftovers: str) -> LifeView:
         """Take down every layer, or all but an account in which something is left."""
         state, now = self.states[cell], datetime.now(UTC)
-        if not state.is_cordoned and state.phase.value == "Draining":
+        if not state.is_cordoned and state.phase is Phase.DRAINING:
             record.counted(state, NOBODY, now)
         while (layer := plan.last_standing(state.layers)) is not None:
-            if layer is plan.ORDER[1] and leftovers:
+            if layer is Layer.ACCOUNT and leftovers:
                 record.left_over(state, leftovers, now)
                 break
             record.dismantled(state, layer, now)

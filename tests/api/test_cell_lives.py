@@ -137,7 +137,7 @@ async def test_what_cannot_be_built_is_refused_and_begins_nothing(
     for path in ("", ":preview"):
         if path == ":preview" and "operation_id" in asked:
             continue
-        answer = await post(operator, path, body(**{"cell": cell, **asked}))
+        answer = await post(operator, path, {**body(cell), **asked})
         assert answer.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.CONFLICT), answer.text
         assert told in answer.json()["message"]
 
@@ -234,6 +234,7 @@ async def test_a_tombstone_answers_for_a_cell_that_is_gone(
 ) -> None:
     operation = str(uuid4())
     await created(operator, cell, operation_id=operation)
+    engine.build(cell, 2)
     await tell(operator, cell, "abandon")
     gone = engine.dismantle(cell)
     await CellLives(operator.api.pool).publish_life(gone)

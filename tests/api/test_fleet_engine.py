@@ -10,7 +10,9 @@ from temporalio.testing import WorkflowEnvironment
 from cells.client import CellClient
 from cells.ledger.client import LedgerClient
 from cells.ledger.types import Fence
-from controlplane.api.fleet_engine import EngineCells, EngineLedger, EngineRollouts
+from cells.life.client import CellLifeClient
+from cells.life.types import CreateCell, LifeCommand, LifeCommandKind
+from controlplane.api.fleet_engine import EngineCells, EngineLedger, EngineLives, EngineRollouts
 from controlplane.api.ports import EngineUnavailable
 from controlplane.errors import ErrorType
 from controlplane.local.ports import free_port
@@ -18,8 +20,10 @@ from controlplane.payloads import data_converter
 from rollout.client import RolloutClient
 from rollout.types import Control, ControlKind
 from tests.engine import fresh_namespace
+from tests.store.life_views import blueprint
 from tests.store.rollout_views import start_rollout
 
+RETRY = LifeCommand("o2", LifeCommandKind.RETRY, "olga", "x")
 CONTROL = Control("c1", ControlKind.PAUSE, "olga", "lunch")
 
 
@@ -31,6 +35,7 @@ def requests(client: Client, within: float) -> dict[str, Send]:
     rollouts = EngineRollouts(RolloutClient(client), within)
     ledger = EngineLedger(LedgerClient(client), within)
     cells = EngineCells(CellClient(client), within)
+    lives = EngineLives(CellLifeClient(client), within)
     return {
         "start": lambda: rollouts.start(start_rollout()),
         "control": lambda: rollouts.control("r1", CONTROL),
@@ -39,6 +44,8 @@ def requests(client: Client, within: float) -> dict[str, Send]:
         "uncordon": lambda: cells.uncordon("c1"),
         "lift": lambda: cells.lift_quarantine("c1", by="olga"),
         "release": lambda: cells.release_visit("c1", reason="x", by="olga"),
+        "build": lambda: lives.create(CreateCell("o1", blueprint("c1"), "olga")),
+        "retry": lambda: lives.command("c1", RETRY),
     }
 
 
@@ -56,7 +63,7 @@ async def test_without_a_worker_what_begins_an_entity_is_unavailable_in_time(
 ) -> None:
     send = requests(await fresh_namespace(engine.client), 0.5)
 
-    for what in ("start", "fence"):
+    for what in ("start", "fence", "build"):
         with pytest.raises(EngineUnavailable, match="in time"):
             await send[what]()
 
@@ -68,6 +75,9 @@ async def test_what_never_was_is_told_apart_from_silence(engine: WorkflowEnviron
         with pytest.raises(ApplicationError, match="cell 'c1' not found") as refusal:
             await send[what]()
         assert refusal.value.type == ErrorType.NOT_FOUND
+    with pytest.raises(ApplicationError, match="no life of c1 is under way") as refusal:
+        await send["retry"]()
+    assert refusal.value.type == ErrorType.NOT_FOUND
     with pytest.raises(ApplicationError, match="rollout r1 has ended, or never was") as refusal:
         await send["control"]()
     assert refusal.value.type == ErrorType.FAILED_PRECONDITION

@@ -57,6 +57,13 @@ CHANGING = [
     ("DELETE", "/fleet/v1/calendar/blockers/nothing"),
     ("PUT", "/fleet/v1/accounts/nobody/limits"),
 ]
+CELL: dict[str, JsonValue] = {
+    "cell": "nothing",
+    "provider": "aws",
+    "region": "aws-us-east-1",
+    "ring": 1,
+    "server_version": "1.30.1",
+}
 BODIES: dict[str, dict[str, JsonValue]] = {
     "/fleet/v1/releases": {"name": "No"},
     "/fleet/v1/rollouts": {"release": "nothing", "reason": "x"},
@@ -66,6 +73,8 @@ BODIES: dict[str, dict[str, JsonValue]] = {
     "/fleet/v1/availability/policy": {"policy": {}, "reason": "x"},
     "/fleet/v1/evacuations": {"cell": "nothing", "kind": "drain", "reason": "x"},
     "/fleet/v1/evacuations/nothing:control": {"kind": "pause", "reason": "x"},
+    "/fleet/v1/cell-lives": {**CELL, "cell": "No"},
+    "/fleet/v1/cell-lives:preview": CELL,
     "/fleet/v1/ledger/nothing:fence": {"holder": "nobody", "reason": "x"},
     "/fleet/v1/calendar/blockers": {"name": "x", "reason": "x", "selector": "nowhere"},
     "/fleet/v1/accounts/nobody/limits": {"namespaces": 1},

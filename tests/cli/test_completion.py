@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cells.life.types import Phase as LifePhase
+from controlplane.store.cell_lives import CellLives
 from tests.api.running import Tenant
 from tests.cli.command import Cli
+from tests.store.life_views import life_view
 from tests.store.views import REGION
 
 CONTROLPLANE = Path(sys.executable).parent / "controlplane"
@@ -112,3 +115,13 @@ async def test_installing_completion_leaves_a_script_for_the_shell(tmp_path: Pat
     script = tmp_path / ".config/fish/completions/controlplane.fish"
     assert str(script) in shown
     assert "_CONTROLPLANE_COMPLETE=complete_fish" in script.read_text()
+
+
+async def test_a_cell_that_never_came_to_be_is_offered_to_who_abandons_it(
+    cli: Cli, tenant: Tenant
+) -> None:
+    failed = life_view("gcp-us-east4-c7", phase=LifePhase.FAILED)
+    await CellLives(tenant.api.pool).publish_life(failed)
+
+    assert await offered(cli, "controlplane cell abandon gcp-us-east4") == ["gcp-us-east4-c7"]
+    assert await offered(cli, "controlplane cell cordon gcp-us-east4") == []

@@ -6,7 +6,8 @@ It has a client of its own, apart from the one of the code under test.
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -80,7 +81,7 @@ class KubernetesApi:
         if answer.status_code not in {404, 409}:  # 409: it is another by now, of another uid.
             _answer(answer)
 
-    async def watch(self, path: str, **selectors: str) -> AsyncIterator[Event]:
+    async def watch(self, path: str, **selectors: str) -> AsyncGenerator[Event]:
         """Tell of every object there is, then of every change, for ever and through all breaks.
 
         An object may be told of as ADDED again, and a deletion during a break is told of as such.
@@ -88,14 +89,15 @@ class KubernetesApi:
         known: dict[str, Json] = {}
         while True:
             try:
-                async for event in self._watch_once(path, selectors, known):
-                    yield event
+                async with aclosing(self._watch_once(path, selectors, known)) as events:
+                    async for event in events:
+                        yield event
             except (httpx.HTTPError, Refused):
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch_once(
         self, path: str, selectors: Mapping[str, str], known: dict[str, Json]
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         listed = await self.get(path, **selectors)
         present = {item["metadata"]["uid"]: item for item in listed["items"]}
         for uid in known.keys() - present.keys():

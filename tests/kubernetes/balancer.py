@@ -7,13 +7,15 @@ port of its own number; so tests choose free ports for those.
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
 from controlplane.local.ports import LOOPBACK, free_port
-from tests.kubernetes.api import KubernetesApi, Refused
+from tests.kubernetes.api import Event, KubernetesApi, Refused
 from tests.kubernetes.objects import Endpoints, Service
 
 _FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -41,37 +43,38 @@ class Balancer:
     _servers: list[asyncio.Server] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: "count[int]" = field(default_factory=count)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def address(self, namespace: str, service: str, port: int) -> int:
         """Return where pods reach a Service, whether or not it exists already."""
         name = (namespace, service)
         if (name, port) not in self._inside:
-            here = self._inside[name, port] = free_port()
-            self._keep(asyncio.create_task(self._listen_inside(name, port, here)))
+            # It listens from now on; who connects is answered when the loop comes to it.
+            listening = socket.create_server((LOOPBACK, free_port()))
+            self._inside[name, port] = listening.getsockname()[1]
+            # Containers' files are written by threads, which ask for the addresses in them.
+            self._loop.call_soon_threadsafe(self._begin_listening, name, port, listening)
         return self._inside[name, port]
 
+    def _begin_listening(self, name: _Name, port: int, listening: socket.socket) -> None:
+        self._keep(asyncio.create_task(self._listen_inside(name, port, listening)))
+
     async def watch_services(self) -> None:
-        async for event in self.api.watch("/api/v1/services"):
-            service = Service.model_validate(event.object)
-            name = (service.metadata.namespace, service.metadata.name)
-            if event.kind == "DELETED":
-                self._services.pop(name, None)
-                await self._close_balancer(name)
-                continue
-            self._services[name] = service
-            try:
-                await self._keep_balancer(name, service)
-            except Refused:
-                continue  # It has changed since, of which we shall hear.
+        async with aclosing(self.api.watch("/api/v1/services")) as events:
+            async for event in events:
+                # What is refused has changed since, of which we shall hear.
+                with contextlib.suppress(Refused):
+                    await self._follow_service(event)
 
     async def watch_endpoints(self) -> None:
-        async for event in self.api.watch("/api/v1/endpoints"):
-            endpoints = Endpoints.model_validate(event.object)
-            name = (endpoints.metadata.namespace, endpoints.metadata.name)
-            if event.kind == "DELETED":
-                self._endpoints.pop(name, None)
-            else:
-                self._endpoints[name] = endpoints
+        async with aclosing(self.api.watch("/api/v1/endpoints")) as events:
+            async for event in events:
+                endpoints = Endpoints.model_validate(event.object)
+                name = (endpoints.metadata.namespace, endpoints.metadata.name)
+                if event.kind == "DELETED":
+                    self._endpoints.pop(name, None)
+                else:
+                    self._endpoints[name] = endpoints
 
     async def close(self) -> None:
         for name in list(self._balancers):
@@ -81,6 +84,16 @@ class Balancer:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow_service(self, event: Event) -> None:
+        service = Service.model_validate(event.object)
+        name = (service.metadata.namespace, service.metadata.name)
+        if event.kind == "DELETED":
+            self._services.pop(name, None)
+            await self._close_balancer(name)
+        else:
+            self._services[name] = service
+            await self._keep_balancer(name, service)
 
     async def _keep_balancer(self, name: _Name, service: Service) -> None:
         metadata = service.metadata
@@ -99,7 +112,8 @@ class Balancer:
             listening.pop(port).close()
         for port in wanted - listening.keys():
             try:
-                listening[port] = await self._listen(name, port, port)
+                bound = socket.create_server((LOOPBACK, port))
+                listening[port] = await self._listen(name, port, bound)
             except OSError as error:
                 await self._warn(service, f"no load balancer on {LOOPBACK}:{port}: {error}")
                 return
@@ -110,16 +124,18 @@ class Balancer:
         for server in self._balancers.pop(name, {}).values():
             server.close()
 
-    async def _listen_inside(self, name: _Name, port: int, here: int) -> None:
-        self._servers.append(await self._listen(name, port, here))
+    async def _listen_inside(self, name: _Name, port: int, listening: socket.socket) -> None:
+        self._servers.append(await self._listen(name, port, listening))
 
-    async def _listen(self, name: _Name, port: int, here: int) -> asyncio.Server:
+    async def _listen(self, name: _Name, port: int, listening: socket.socket) -> asyncio.Server:
+        """Pass on to one port of a Service what connects to the socket."""
+
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             forwarding = asyncio.create_task(self._forward(name, port, reader, writer))
             self._keep(forwarding)
             await asyncio.gather(forwarding, return_exceptions=True)
 
-        return await asyncio.start_server(accept, LOOPBACK, here)
+        return await asyncio.start_server(accept, sock=listening)
 
     async def _forward(
         self, name: _Name, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -40,7 +40,7 @@ async def control_plane_binaries(env: Mapping[str, str] = os.environ) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         async with file_locked(folder.with_suffix(".lock")):
             if not folder.exists():
-                await _build(folder)
+                await _build(folder, env)
     return folder / "bin"
 
 
@@ -59,14 +59,14 @@ def _folder(env: Mapping[str, str]) -> Path:
     return base / f"kubernetes-{hashlib.sha256(_SCRIPT.read_bytes()).hexdigest()[:16]}"
 
 
-async def _build(folder: Path) -> None:
+async def _build(folder: Path, env: Mapping[str, str]) -> None:
     """Build beside the folder's place, and rename what is whole into it."""
     for leftover in folder.parent.glob(f"{_UNFINISHED}*"):  # Under the lock: nobody's any more.
         shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder.parent))
     log = folder.with_suffix(".log")
     try:
-        exited = await _run_script(scratch, log)
+        exited = await _run_script(scratch, log, env)
         if exited != 0:
             raise KubernetesUnavailable(
                 f"these tests need a Kubernetes control plane, which {_SCRIPT.name} could not build"
@@ -83,12 +83,13 @@ async def _build(folder: Path) -> None:
         await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
 
 
-async def _run_script(scratch: Path, log: Path) -> int:
+async def _run_script(scratch: Path, log: Path, env: Mapping[str, str]) -> int:
     with log.open("wb") as output:
         # In a session of its own, so that all that it started ends with it.
         script = await asyncio.create_subprocess_exec(
             *("nice", "bash", str(_SCRIPT), str(scratch)),
             cwd=scratch,
+            env=dict(env),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

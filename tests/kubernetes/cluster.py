@@ -50,7 +50,7 @@ from tests.kubernetes.given import KUBECONFIG, given_cluster
 from tests.kubernetes.kubelet import Kubelet, running_kubelet
 from tests.kubernetes.programs import PROGRAMS, Program
 
-_READY_SECONDS = 120
+_READY_SECONDS = 300  # Three on a quiet machine, half a minute on a busy one.
 _STOP_SECONDS = 30
 _LOG_TAIL_BYTES = 2000
 _SERVICES = "10.250.0.0/16"

@@ -19,8 +19,9 @@ _LONGEST_BACKOFF_SECONDS = 10.0
 _HEALTHY_SECONDS = 60.0
 """Who has run for so long is started again at once when it dies."""
 _MESSAGE_BYTES = 2048
-_ALL_SIGNALS_LOST = 128
-"""A shell's way to say by which signal a process died."""
+_NOT_STARTED = 128
+_BY_SIGNAL = 128
+"""As shells do, what the number of the signal is added to that a process died of."""
 
 
 class NotStarted(Exception):
@@ -143,9 +144,9 @@ class ContainerRun:
                     start_new_session=True,  # What it starts ends with it.
                 )
             except OSError as error:
-                self._terminated(128, began, f"{command.argv[0]}: {error.strerror}")
+                self._terminated(_NOT_STARTED, began, f"{command.argv[0]}: {error.strerror}")
                 self.status.state["terminated"]["reason"] = "StartError"
-                return 128
+                return _NOT_STARTED
         self._process = process
         if self._stopping:
             _kill(process)
@@ -158,7 +159,8 @@ class ContainerRun:
             probing.cancel()
             _kill(process)
             await asyncio.gather(probing, return_exceptions=True)
-        exit_code = code if code >= 0 else _ALL_SIGNALS_LOST - code
+            await process.wait()
+        exit_code = code if code >= 0 else _BY_SIGNAL - code
         self._terminated(exit_code, began, self._told_since(logged) if exit_code else "")
         return exit_code
 

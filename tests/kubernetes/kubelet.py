@@ -12,6 +12,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,8 +55,10 @@ class Kubelet:
 
     async def watch_pods(self, node: Node, name: str) -> None:
         """Run what is assigned to the node of this name."""
-        async for event in self.api.watch("/api/v1/pods", fieldSelector=f"spec.nodeName={name}"):
-            await self._follow(node, event)
+        selector = f"spec.nodeName={name}"
+        async with aclosing(self.api.watch("/api/v1/pods", fieldSelector=selector)) as events:
+            async for event in events:
+                await self._follow(node, event)
 
     async def kill_all(self) -> None:
         await asyncio.gather(*(run.kill() for run in self._pods.values()))
@@ -99,7 +102,8 @@ async def running_kubelet(
 
     balancer = Balancer(api, pod_port)
     kubelet = Kubelet(api, balancer, pods)
-    node = Node(api, programs, balancer.address, folder, logs)
+    failures: list[BaseException] = []
+    node = Node(api, programs, balancer.address, folder, logs, failures)
     names = [f"node-{zone}" for zone in ZONES]
     running: list[Coroutine[Any, Any, None]] = [
         balancer.watch_services(),
@@ -114,8 +118,10 @@ async def running_kubelet(
         await eventually(lambda: _schedulable(api, names), within=_READY_SECONDS)
         yield kubelet
         for task in tasks:
-            if task.done():
-                task.result()  # It ended of an error: whoever tests has to know.
+            if task.done() and (failure := task.exception()) is not None:
+                failures.append(failure)
+        if failures:
+            raise BaseExceptionGroup("the nodes did not do what they should", failures)
     finally:
         for task in tasks:
             task.cancel()

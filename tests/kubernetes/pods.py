@@ -31,6 +31,8 @@ class Node:
     folder: Path
     """Short: pods' sockets are below it."""
     logs: Path
+    failures: list[BaseException]
+    """What ended the run of a pod and should not have: our own mistakes."""
 
 
 @dataclass
@@ -67,11 +69,13 @@ class PodRun:
 
     def start(self) -> None:
         self._running = asyncio.create_task(self._run())
+        self._running.add_done_callback(self._note_failure)
 
     def end(self, grace_seconds: float) -> None:
         """Begin to stop it, as whoever deleted it has asked; afterwards it is gone."""
         if self._ending is None:
             self._ending = asyncio.create_task(self._end(grace_seconds))
+            self._ending.add_done_callback(self._note_failure)
 
     async def kill(self) -> None:
         """Stop it at once, and say nothing of it to anybody."""
@@ -81,6 +85,10 @@ class PodRun:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.node.failures.append(failure)
 
     def _container(self, container: Container) -> ContainerRun:
         folder = self.folder / container.name
@@ -148,8 +156,8 @@ class PodRun:
         except ConfigError as error:
             raise NotStarted("CreateContainerConfigError", str(error)) from error
         image, version, program = program_for(container.image, self.node.programs)
-        shared = self.node.folder / self.pod.metadata.namespace
-        shared.mkdir(exist_ok=True)
+        shared = self.node.folder / "shared" / self.pod.metadata.namespace
+        shared.mkdir(parents=True, exist_ok=True)
         words = [expanded(word, env) for word in (*container.command, *container.args)]
         return await program(
             Start(
@@ -160,6 +168,7 @@ class PodRun:
                 places,
                 _named_ports(container),
                 self.folder / container.name,
+                self.node.folder,
                 shared,
             )
         )

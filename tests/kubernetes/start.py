@@ -94,6 +94,8 @@ class Start:
     named_ports: Mapping[str, int]
     folder: Path
     """The container's own; it survives restarts of the container."""
+    images: Path
+    """Where a node keeps what it has pulled."""
     shared: Path
     """What all pods of the namespace share, as they would share a database."""
 

@@ -38,8 +38,8 @@ async def test_what_a_node_has_to_enforce_is_accepted_and_validated(space: Space
     spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     await space.api.create(policies, {"metadata": {"name": "default-deny"}, "spec": spec})
 
+    wrong = {**spec, "policyTypes": ["Sideways"]}
     with pytest.raises(Refused) as refusal:
-        wrong = {**spec, "policyTypes": ["Sideways"]}
         await space.api.create(policies, {"metadata": {"name": "wrong"}, "spec": wrong})
 
     assert refusal.value.status == 422

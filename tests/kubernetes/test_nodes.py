@@ -92,10 +92,17 @@ async def test_a_load_balancer_leads_to_ready_pods_alone_and_its_service_waits_f
     volumes = [{"name": "files", "configMap": {"name": "page"}}]
     await space.deploy("web", unready, volumes)
 
-    async def runs() -> bool:
-        return [pod["status"]["phase"] for pod in await space.pods()] == ["Running"]
+    async def serves_unready() -> bool:
+        pods = await space.pods()
+        here = [space.cluster.kubelet.port(pod["metadata"]["uid"], WEB_PORT) for pod in pods]
+        return [await fetch(port) for port in here if port is not None] == ["here"]
 
-    await eventually(runs)
+    async def is_left_out() -> bool:
+        subsets = (await space.get("endpoints", "web")).get("subsets", [])
+        return ["notReadyAddresses" in subset for subset in subsets] == [True]
+
+    await eventually(serves_unready)
+    await eventually(is_left_out)
     assert await fetch(port) is None
 
     await space.api.patch(space.path("configmaps", "page"), {"data": {"ready": "yes"}})
@@ -140,7 +147,8 @@ async def test_a_job_runs_to_its_end_after_what_comes_before_it(space: Space) ->
             return bool((await space.get("jobs", name))["status"].get("conditions"))
 
         await eventually(is_over, every=0.2)
-        return (await space.get("jobs", name))["status"]
+        status: Json = (await space.get("jobs", name))["status"]
+        return status
 
     good = await run("good", "echo made > /shared/file", "grep made /shared/file")
     assert good["succeeded"] == 1
@@ -258,7 +266,7 @@ async def test_a_schema_job_writes_the_version_into_the_real_database(
     async def succeeded() -> bool:
         status = (await space.get("jobs", "schema"))["status"]
         assert not status.get("failed"), await space.pods()
-        return status.get("succeeded") == 1
+        return bool(status.get("succeeded") == 1)
 
     await eventually(succeeded, every=0.2)
     assert await versions(database.conninfo) == [("1.19", "1.19")]

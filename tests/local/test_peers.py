@@ -15,7 +15,13 @@ from controlplane.local.fleet_secrets import ensure_secrets, read, read_text
 from controlplane.local.home import FleetRecord
 from controlplane.local.postgres import superuser
 from controlplane.secrets.memory import MemorySecretStore
-from controlplane.secrets.port import PEER_CA, PROBER_CA, cell_database, cell_peer_certificate
+from controlplane.secrets.port import (
+    PEER_CA,
+    PROBER_CA,
+    cell_database,
+    cell_gatekeeper_database,
+    cell_peer_certificate,
+)
 from provisioning.certificates.x509 import CertificateAndKey
 from tests.postgres import running_postgres
 
@@ -48,6 +54,17 @@ async def test_every_cell_has_a_certificate_by_which_the_others_know_it() -> Non
 
     await ensure_secrets(store, cells)
     assert store.values == before
+
+
+async def test_a_home_of_an_earlier_version_keeps_its_gatekeepers_passwords() -> None:
+    former, store = f"local/cells/{EAST.id}/gatekeeper-database", MemorySecretStore()
+    await store.put(former, b"kept")
+
+    for _ in range(2):
+        await ensure_secrets(store, [EAST.id])
+
+    assert await store.get(cell_gatekeeper_database(EAST.id)) == b"kept"
+    assert await store.get(former) is None
 
 
 async def test_a_fleet_that_starts_at_other_ports_corrects_what_its_cells_know(

@@ -1,10 +1,15 @@
 """What every SecretStore must do. Add an adapter to `store` and it is held to the same."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from controlplane.aws.identity import Identity
+from controlplane.secrets.aws import AwsSecretStore
 from controlplane.secrets.file import FileSecretStore, create_key
+from controlplane.secrets.gcp import GcpSecretStore
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import (
     FLEET_CA,
@@ -13,14 +18,40 @@ from controlplane.secrets.port import (
     namespace_database,
     namespace_prefix,
 )
+from tests.clouds.aws.running import REGION, RunningAws, alone_in
+from tests.clouds.gcp.stand_in import HOME, running_gcp
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SecretStore:
-    if request.param == "memory":
-        return MemorySecretStore()
-    create_key(tmp_path / "key")
-    return FileSecretStore(tmp_path / "secrets", tmp_path / "key")
+@contextlib.asynccontextmanager
+async def file(folder: Path) -> AsyncIterator[SecretStore]:
+    create_key(folder / "key")
+    yield FileSecretStore(folder / "secrets", folder / "key")
+
+
+@contextlib.asynccontextmanager
+async def memory(folder: Path) -> AsyncIterator[SecretStore]:  # noqa: ARG001 - as the others
+    yield MemorySecretStore()
+
+
+@contextlib.asynccontextmanager
+async def gcp(folder: Path) -> AsyncIterator[SecretStore]:
+    async with running_gcp(folder) as stand_in:
+        yield GcpSecretStore(stand_in.google, HOME, "fleet")
+
+
+@contextlib.asynccontextmanager
+async def secrets_manager(aws: RunningAws) -> AsyncIterator[SecretStore]:
+    async with alone_in(aws):
+        yield AwsSecretStore(Identity.own(REGION), "controlplane")
+
+
+@pytest.fixture(params=[file, memory, gcp, secrets_manager])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, aws: RunningAws
+) -> AsyncIterator[SecretStore]:
+    where = aws if request.param is secrets_manager else tmp_path
+    async with request.param(where) as made:
+        yield made
 
 
 async def test_absent_secret_is_none(store: SecretStore) -> None:
@@ -60,3 +91,12 @@ async def test_names_are_listed_by_prefix_and_sorted(store: SecretStore) -> None
         *mine,
         namespace_database("orders.acme12"),
     ]
+
+
+async def test_no_two_names_are_one_to_the_store(store: SecretStore) -> None:
+    names = ["a/b", "a/B", "a=2fb", "a:b", "a b", "a/b/", "ä"]
+    for name in names:
+        await store.put(name, name.encode())
+
+    assert await store.names("") == sorted(names)
+    assert [await store.get(name) for name in names] == [name.encode() for name in names]

@@ -118,6 +118,8 @@ class _Source:
                         else self._block(name, written)
                     )
                     return Described(base, found[1], block)
+                case _:
+                    continue  # A part of it, or its list.
         raise Unreadable("it describes nothing")
 
     def _block(self, class_name: str, written: Mapping[str, _Written]) -> Block:

@@ -31,6 +31,7 @@ _CHECKOUT = _HERE.parent.parent
 _TYPES = re.compile(r'^\s*(resource|data)\s+"((aws|google)_\w+)"', re.M)
 _PLATFORM = {"x86_64": "linux_amd64", "aarch64": "linux_arm64"}
 _EXECUTABLE = 0o500
+_COMPUTE = "https://www.googleapis.com/compute/v1"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class StandInCloud:
         """Delete a resource behind Terraform's back."""
         cloud = self.resources()
         del cloud[kind][identity]
+        self._write("cloud.json", cloud)
+
+    def change(self, kind: str, identity: str, attributes: Mapping[str, Any]) -> None:
+        """Change a resource behind Terraform's back."""
+        cloud = self.resources()
+        cloud[kind][identity] |= attributes
         self._write("cloud.json", cloud)
 
     def override(self, chosen: Mapping[str, Mapping[str, Any]]) -> None:
@@ -97,6 +104,9 @@ def stand_in(folder: Path, modules: Iterable[Path] = (_CHECKOUT / "terraform",))
         "}\n"
         "disable_checkpoint = true\n"
     )
+    key, certificate = _self_signed("localhost")
+    (cloud / "provider-key.pem").write_text(key)
+    (cloud / "provider.pem").write_text(certificate)
     stood_in = StandInCloud(cloud)
     stood_in.override(_computed())
     env = {
@@ -130,7 +140,7 @@ def _provider(
     place = mirror / "registry.terraform.io" / "hashicorp" / name / schema.version
     _script(
         place / _PLATFORM[platform.machine()] / f"terraform-provider-{name}_v{schema.version}",
-        f"env PYTHONPATH={shlex.quote(str(_CHECKOUT))} PYTHONDONTWRITEBYTECODE=1 "
+        f"env PYTHONPATH={shlex.quote(str(_CHECKOUT))} "
         f"{shlex.quote(str(python))} -P -m tests.terraform.provider {name} "
         f"{shlex.quote(str(cloud))}",
     )
@@ -143,28 +153,60 @@ def _script(file: Path, command: str) -> None:
 
 
 def _computed() -> dict[str, dict[str, Any]]:
-    """Return what must be more than plausible: certificates that can be read."""
-    authority = _authority()
+    """Return what must be more than plausible, since modules take it apart."""
+    _, authority = _self_signed("stand-in")
     encoded = base64.b64encode(authority.encode()).decode()
+    name_servers = [f"ns-{number}.example.net" for number in range(1, 5)]
+    groups = "https://www.googleapis.com/compute/v1/projects/cells/zones/{}/instanceGroups/nodes"
     return {
         "aws_eks_cluster": {"certificate_authority": [{"data": encoded}]},
-        "google_container_cluster": {"master_auth": [{"cluster_ca_certificate": encoded}]},
+        "aws_route53_zone": {"name_servers": name_servers},
+        "google_container_cluster": {
+            "master_auth": [
+                {
+                    "cluster_ca_certificate": encoded,
+                    "client_certificate_config": [{"issue_client_certificate": False}],
+                }
+            ]
+        },
+        "google_container_node_pool": {
+            "instance_group_urls": [groups.format(zone) for zone in "abc"]
+        },
+        "google_dns_managed_zone": {"name_servers": name_servers},
+        "google_sql_database_instance": {
+            "server_ca_cert": [
+                {
+                    "cert": authority,
+                    "common_name": "stand-in",
+                    "create_time": "2026-01-01T00:00:00Z",
+                    "expiration_time": "2036-01-01T00:00:00Z",
+                    "sha1_fingerprint": "00",
+                }
+            ]
+        },
     }
 
 
-def _authority() -> str:
+def _self_signed(name: str) -> tuple[str, str]:
+    """Return a key and its certificate, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "stand-in")])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=365))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()

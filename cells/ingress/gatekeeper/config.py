@@ -28,13 +28,17 @@ class GatekeeperConfig:
     """PEM: the certificate of the CA whose clients are other cells."""
     envoy_folder: Path
     """Where Envoy finds its configuration (`IngressConfig.folder`)."""
+    companions: str = ""
+    """The name and port that lead to the health services of all of the cell's gatekeepers, this one
+    included; empty where it is the only one."""
 
     @classmethod
     def load(cls, path: Path) -> "GatekeeperConfig":
         """Read the file; a missing or unknown setting raises ValueError naming it."""
         values = json.loads(path.read_text())
         names = {field.name for field in fields(cls)}
-        if wrong := names.symmetric_difference(values):
+        optional = {"companions"}
+        if wrong := names.symmetric_difference({*optional, *values}):
             raise ValueError(
                 f"{path} must have exactly the settings {', '.join(sorted(names))}; "
                 f"missing or unknown: {', '.join(sorted(wrong))}"
@@ -50,4 +54,5 @@ class GatekeeperConfig:
             prober_ca_file=Path(values["prober_ca_file"]),
             peer_ca_file=Path(values["peer_ca_file"]),
             envoy_folder=Path(values["envoy_folder"]),
+            companions=values.get("companions", ""),
         )

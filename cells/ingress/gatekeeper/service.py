@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from functools import partial
 
 import grpc
 from envoy.service.auth.v3 import external_auth_pb2_grpc
@@ -15,6 +16,7 @@ from cells.ingress.gatekeeper.authorizer import OurAuthorities
 from cells.ingress.gatekeeper.certificates import Certificates
 from cells.ingress.gatekeeper.config import GatekeeperConfig
 from cells.ingress.gatekeeper.discovery import Discovery
+from cells.ingress.gatekeeper.ensemble import Companions, EnsembleHealth, addresses_of
 from cells.ingress.gatekeeper.forwarding import Peers, Routes
 from cells.ingress.gatekeeper.health import Health
 from cells.ingress.gatekeeper.key_admission import KeyAdmission
@@ -88,6 +90,9 @@ def _envoy_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) 
 
 def _health_server(config: GatekeeperConfig, table: RecordTable, keys: KeyTable) -> grpc.aio.Server:
     server = grpc.aio.server(options=_ALONE)
-    health_pb2_grpc.add_HealthServicer_to_server(Health(table, keys), server)
+    health: Health | EnsembleHealth = Health(table, keys)
+    if config.companions:
+        health = EnsembleHealth(health, Companions(partial(addresses_of, config.companions)))
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     server.add_insecure_port(config.health_listen)
     return server

@@ -45,15 +45,16 @@ class AwsCloud:
         self._cells: dict[str, Identity] = {}
 
     async def obstacles(self, blueprint: Blueprint) -> Sequence[str]:
+        account, refusals = None, []
         try:
             account = await self._accounts.find(blueprint)
         except ApplicationError as error:
             if error.type != ErrorType.REJECTED:
                 raise
-            account = None  # The checks meet the same refusal, and say it with the others.
-        return await self._preflight.obstacles(
-            blueprint, account, self._in(account) if account else self._organization
-        )
+            refusals.append(error.message)
+        cell = self._in(account) if account else self._organization
+        found = await self._preflight.obstacles(blueprint, account, cell)
+        return list(dict.fromkeys([*refusals, *found]))
 
     async def ensure_account(self, blueprint: Blueprint) -> Account:
         account = self._account(await self._accounts.ensure(blueprint))

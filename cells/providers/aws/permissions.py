@@ -23,6 +23,7 @@ PREFLIGHT = (
     "iam:SimulatePrincipalPolicy",
     "servicequotas:GetAWSDefaultServiceQuota",
     "servicequotas:GetServiceQuota",
+    "servicequotas:GetServiceQuotaIncreaseRequestFromTemplate",
 )
 STATE = (
     "s3:DeleteObject",

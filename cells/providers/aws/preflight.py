@@ -1,8 +1,9 @@
 """What stands against a cell in AWS, found before anything is made."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
@@ -15,9 +16,8 @@ from controlplane.aws.errors import code_of
 from controlplane.aws.identity import Identity
 from controlplane.errors import ErrorType
 
-_ORGANIZATIONS_REGION = "us-east-1"
-"""Where the quotas of global services are kept."""
-_NOT_IN_TABLE = "NoSuchResourceException"
+_GLOBAL_REGION = "us-east-1"
+"""Where the quotas of global services are, and the template for those of new accounts."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Preflight:
         if account is None:
             checks.append(self._room_for_account())
         found = await asyncio.gather(*(_told(check) for check in checks))
-        return list(dict.fromkeys(obstacle for obstacles in found for obstacle in obstacles))
+        return [obstacle for obstacles in found for obstacle in obstacles]
 
     async def _permissions(self) -> list[str]:
         answer = await self.organization.pages(
@@ -114,7 +114,12 @@ class Preflight:
         region = blueprint.cloud_region
         wanted = needs(blueprint.capacity)
         granted = await asyncio.gather(
-            *(_granted(asking, need, region, applied=account is not None) for need in wanted)
+            *(
+                _granted(asking, need, region)
+                if account
+                else _granted_when_new(asking, need, region)
+                for need in wanted
+            )
         )
         where = f"account {account}" if account else "a new account"
         how = (
@@ -130,7 +135,7 @@ class Preflight:
         ]
 
     async def _room_for_account(self) -> list[str]:
-        limit = await _granted(self.organization, ACCOUNTS, _ORGANIZATIONS_REGION, applied=True)
+        limit = await _granted(self.organization, ACCOUNTS, _GLOBAL_REGION)
         count = await self.accounts.count()
         if limit is None or count < limit:
             return []
@@ -152,18 +157,38 @@ async def _told(check: Awaitable[list[str]]) -> list[str]:
         raise
 
 
-async def _granted(asking: Identity, need: Need, region: str, *, applied: bool) -> int | None:
+async def _granted(asking: Identity, need: Need, region: str) -> int | None:
     """Return how much AWS grants; None when it does not say, which is no reason to wait."""
     quotas = asking.client("service-quotas", region)
-    calls = [quotas.get_aws_default_service_quota]
-    if applied:
-        calls.insert(0, quotas.get_service_quota)  # Those never changed may be missing there.
-    for call in calls:
-        try:
-            answer = await asking.ask(call, ServiceCode=need.service, QuotaCode=need.code)
-        except Exception as error:
-            if code_of(error) != _NOT_IN_TABLE:
-                raise
-        else:
-            return int(answer["Quota"]["Value"])
-    return None
+    applied = await _said(asking, quotas.get_service_quota, need)
+    # Those that were never changed may have a default only.
+    return applied if applied is not None else await _default(asking, need, region)
+
+
+async def _granted_when_new(asking: Identity, need: Need, region: str) -> int | None:
+    """Return how much an account will have that is yet to be made."""
+    default = await _default(asking, need, region)
+    if default is None or default >= need.amount:
+        return default
+    quotas = asking.client("service-quotas", _GLOBAL_REGION)
+    template = await _said(
+        asking, quotas.get_service_quota_increase_request_from_template, need, AwsRegion=region
+    )
+    return max(default, template or 0)
+
+
+async def _default(asking: Identity, need: Need, region: str) -> int | None:
+    quotas = asking.client("service-quotas", region)
+    return await _said(asking, quotas.get_aws_default_service_quota, need)
+
+
+async def _said(asking: Identity, call: Callable[..., Any], need: Need, **where: str) -> int | None:
+    try:
+        answer = await asking.ask(call, ServiceCode=need.service, QuotaCode=need.code, **where)
+    except Exception as error:
+        if code_of(error) == "NoSuchResourceException":
+            return None
+        raise
+    if "Quota" in answer:
+        return int(answer["Quota"]["Value"])
+    return int(answer["ServiceQuotaIncreaseRequestInTemplate"]["DesiredValue"])

@@ -17,14 +17,17 @@ class Need:
 
 ACCOUNTS = Need("organizations", "L-E619E033", "accounts in the organisation", 1)
 
-_ACTIONS_PER_VCPU = 50
-"""How many actions per second a processor of the nodes is counted on for."""
-_FEWEST_VCPUS = 12
+_VCPUS = {1000: 36, 5000: 144, 20000: 432}
+"""Of all nodes, by the actions per second up to which `terraform/modules/cell-aws` makes them so
+large; and half of that again, because nodes are replaced by new ones before they go."""
 
 
 def needs(capacity: Capacity) -> list[Need]:
     """Return what a cell takes of the quotas of an account in which there is nothing else."""
-    vcpus = max(_FEWEST_VCPUS, -(-capacity.actions_per_second // _ACTIONS_PER_VCPU))
+    vcpus = next(
+        (of for most, of in _VCPUS.items() if capacity.actions_per_second <= most),
+        max(_VCPUS.values()),
+    )
     return [
         Need("vpc", "L-F678F1CE", "VPCs", 2),  # AWS makes a first one by itself.
         Need("vpc", "L-FE5A380F", "NAT gateways in a zone", 1),

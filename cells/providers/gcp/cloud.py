@@ -22,7 +22,7 @@ from cells.providers.gcp.settings import GcpSettings
 from cells.providers.gcp.sweep import Sweep
 from cells.providers.ports import Variable
 from cells.providers.types import Account, Cluster, ClusterAccess, DatabaseLogin, Foundation
-from controlplane.errors import rejected
+from controlplane.errors import rejected, throttled
 from controlplane.gcp.calls import Google
 from controlplane.gcp.discovered import container
 from controlplane.gcp.errors import Refused, Status
@@ -30,6 +30,8 @@ from controlplane.gcp.identity import LIFETIME, Identity, ourselves
 
 _TERRAFORMS_TIME = LIFETIME - timedelta(minutes=5)
 """How long a token that Terraform gets is good: it takes no other while it runs."""
+_CLUSTERS_TIME = timedelta(seconds=20)
+"""After how long it is looked again whether a cluster serves."""
 _SERVING = ("RUNNING", "RECONCILING")
 
 
@@ -93,6 +95,10 @@ class GcpCloud:
             "hub": settings.hub,
             "dns_endpoint": settings.dns_endpoint,
         }
+        if settings.cells_zone and settings.dns_parent_zone:
+            variables["dns_zone"] = f"{blueprint.cell}.{settings.cells_zone}"
+            variables["dns_parent_zone"] = settings.dns_parent_zone
+            variables["dns_parent_project"] = settings.project
         if settings.kubernetes_version:
             variables["kubernetes_version"] = settings.kubernetes_version
         return variables
@@ -131,9 +137,8 @@ class GcpCloud:
                 ) from refused
             raise
         if found.get("status") not in _SERVING:
-            raise RuntimeError(
-                f"cluster {name} is {found.get('status')}: {found.get('statusMessage', '')}"
-            )
+            said = f"cluster {name} is {found.get('status')}: {found.get('statusMessage', '')}"
+            raise throttled(said, _CLUSTERS_TIME)
         # Where Google's own name of the cluster is used, a public authority signs.
         authority = found.get("masterAuth", {}).get("clusterCaCertificate", "")
         ca = base64.b64decode(authority).decode() if known.ca else ""

@@ -64,9 +64,14 @@ class Database:
 
     async def _keep(self, secret: str, login: DatabaseLogin) -> None:
         value = json.dumps({"username": login.role, "password": login.password}).encode()
-        body = {"payload": {"data": base64.b64encode(value).decode()}}
+        data = base64.b64encode(value).decode()
         await self.google.ask(
-            lambda: secretmanager().projects().secrets().addVersion(parent=secret, body=body)
+            lambda: (
+                secretmanager()
+                .projects()
+                .secrets()
+                .addVersion(parent=secret, body={"payload": {"data": data}})
+            )
         )
 
     async def _set_password(self, project: str, instance: str, login: DatabaseLogin) -> None:

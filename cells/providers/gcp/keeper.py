@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, cast
 
 from cells.life.types import Blueprint
 from cells.providers.gcp.names import KEEPER, keeper_email, state_prefix
@@ -18,7 +19,7 @@ from cells.providers.gcp.policies import (
 from cells.providers.gcp.resource_manager import ResourceManager
 from cells.providers.gcp.settings import GcpSettings
 from controlplane.gcp.calls import Google
-from controlplane.gcp.discovered import iam, iamcredentials, storage
+from controlplane.gcp.discovered import dns, iam, iamcredentials, storage
 from controlplane.gcp.errors import Refused, Status
 from controlplane.gcp.identity import LIFETIME, SCOPE, Identity, Minted, Token
 from controlplane.gcp.waiting import until
@@ -33,13 +34,16 @@ ROLES: tuple[str, ...] = (
     "roles/iam.serviceAccountUser",
     "roles/logging.configWriter",
     "roles/monitoring.viewer",
+    "roles/networkconnectivity.spokeAdmin",
     "roles/resourcemanager.projectIamAdmin",
     "roles/secretmanager.admin",
-    "roles/servicenetworking.networksAdmin",
     "roles/serviceusage.serviceUsageConsumer",
 )
 """What Terraform and the control plane do in a cell's project, and nowhere else."""
 BECOMING = "roles/iam.serviceAccountTokenCreator"
+DELEGATING = "roles/dns.admin"
+"""On the zone in which cells delegate their own: Cloud DNS has no narrower role, and no conditions
+for record sets that cover their making."""
 STATE_ROLE = "roles/storage.objectAdmin"
 PATIENCE = timedelta(minutes=3)
 """How long a grant takes until it is heard of everywhere: a minute or two, Google says."""
@@ -68,6 +72,9 @@ class Keepers:
         await self._change_state_policy(
             lambda policy: granted(policy, [_state_grant(self.settings, blueprint, member)])
         )
+        if self.settings.dns_parent_zone:
+            delegating = Grant(DELEGATING, member)
+            await self._change_zone_policy(lambda policy: granted(policy, [delegating]))
         await until(
             partial(self._become_now, email),
             f"the grant of {BECOMING} on {email} to {self.settings.principal}",
@@ -76,8 +83,10 @@ class Keepers:
         return email
 
     async def dismiss(self, project: str) -> None:
-        """Take its way to Terraform's state; all else goes with the project."""
+        """Take away what it may do outside of the project; all else goes with that."""
         member = f"serviceAccount:{keeper_email(project)}"
+        if self.settings.dns_parent_zone:
+            await self._change_zone_policy(lambda policy: withdrawn(policy, member))
         await self._change_state_policy(lambda policy: withdrawn(policy, member))
 
     async def _exists(self, email: str) -> bool:
@@ -135,7 +144,9 @@ class Keepers:
 
         async def write(policy: Policy) -> None:
             await self.google.ask(
-                lambda: accounts().setIamPolicy(resource=resource, body={"policy": policy})
+                lambda: accounts().setIamPolicy(
+                    resource=resource, body={"policy": cast(Any, policy)}
+                )
             )
 
         grant = Grant(BECOMING, self.settings.principal)
@@ -157,10 +168,37 @@ class Keepers:
 
         async def write(policy: Policy) -> None:
             await self.google.ask(
-                lambda: storage().buckets().setIamPolicy(bucket=bucket, body=policy)
+                lambda: storage().buckets().setIamPolicy(bucket=bucket, body=cast(Any, policy))
             )
 
         await change(f"the policy of bucket {bucket}", read, write, edit)
+
+    async def _change_zone_policy(self, edit: Callable[[Policy], Policy]) -> None:
+        zone = self.settings.dns_parent_zone
+        resource = f"projects/{self.settings.project}/managedZones/{zone}"
+
+        async def read() -> Policy:
+            options = {"options": {"requestedPolicyVersion": POLICY_VERSION}}
+            return dict(
+                await self.google.ask(
+                    lambda: (
+                        dns()
+                        .managedZones()
+                        .getIamPolicy(resource=resource, body=cast(Any, options))
+                    )
+                )
+            )
+
+        async def write(policy: Policy) -> None:
+            await self.google.ask(
+                lambda: (
+                    dns()
+                    .managedZones()
+                    .setIamPolicy(resource=resource, body={"policy": cast(Any, policy)})
+                )
+            )
+
+        await change(f"the policy of zone {zone}", read, write, edit)
 
     async def _become_now(self, email: str) -> Token | None:
         try:

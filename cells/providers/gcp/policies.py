@@ -32,7 +32,7 @@ class Grant:
 
     def is_in(self, binding: dict[str, Any]) -> bool:
         condition = binding.get("condition", {}).get("expression", "")
-        return binding["role"] == self.role and condition == self.expression
+        return (binding["role"], condition) == (self.role, self.expression)
 
     def new_binding(self) -> dict[str, Any]:
         binding: dict[str, Any] = {"role": self.role, "members": [self.member]}

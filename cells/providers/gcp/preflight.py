@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from google.cloud.resourcemanager_v3 import Folder, Project
 
@@ -14,6 +14,9 @@ from cells.providers.gcp.settings import GcpSettings
 from controlplane.gcp.calls import Google
 from controlplane.gcp.discovered import cloudbilling, compute, storage
 from controlplane.gcp.errors import PERMISSIONS, Refused, Status
+
+if TYPE_CHECKING:
+    from googleapiclient._apis.compute.v1.schemas import Quota as Listed
 
 FOLDER_PERMISSIONS: tuple[str, ...] = (
     "compute.projects.get",
@@ -40,13 +43,8 @@ STATE_PERMISSIONS: tuple[str, ...] = (
     "storage.buckets.getIamPolicy",
     "storage.buckets.setIamPolicy",
 )
+
 _NOT_THERE_FOR_US = (Status.NOT_FOUND, Status.PERMISSION_DENIED)
-
-
-class _Quota(Protocol):
-    """What the API lists."""
-
-    def get(self, key: str, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,5 @@ class Preflight:
         ]
 
 
-def _listed(quotas: Sequence[_Quota]) -> list[Quota]:
-    return [
-        Quota(str(quota.get("metric", "")), float(str(quota.get("limit", 0)))) for quota in quotas
-    ]
+def _listed(quotas: Sequence["Listed"]) -> list[Quota]:
+    return [Quota(quota.get("metric", ""), quota.get("limit", 0)) for quota in quotas]

@@ -1,6 +1,6 @@
 """A cell's project: made, in its folder, billed, and with the APIs that it needs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,8 +11,8 @@ from cells.providers.gcp.names import UID_LABEL, display_name, labels, project_i
 from cells.providers.gcp.resource_manager import ResourceManager
 from cells.providers.gcp.settings import GcpSettings
 from controlplane.errors import rejected
-from controlplane.gcp.calls import Google
-from controlplane.gcp.discovered import cloudbilling, serviceusage
+from controlplane.gcp.calls import Google, Request
+from controlplane.gcp.discovered import cloudbilling, serviceusage, serviceusage_beta
 from controlplane.gcp.errors import Refused
 from controlplane.gcp.refusals import from_rest_operation
 from controlplane.gcp.waiting import until
@@ -34,9 +34,13 @@ APIS: tuple[str, ...] = (
     "sqladmin.googleapis.com",
 )
 """Twenty can be enabled at once, which is what one call may ask for."""
+AGENTS: tuple[str, ...] = ("secretmanager.googleapis.com", "sqladmin.googleapis.com")
+"""Whose own accounts in a project are only made when they are asked for. Terraform lets them use
+the cell's key."""
 APPEARANCE_PATIENCE = timedelta(minutes=2)
 """How long a project that exists may be one that nobody sees."""
-APIS_PATIENCE = timedelta(minutes=10)
+PATIENCE = timedelta(minutes=10)
+"""How long enabling APIs may take."""
 
 
 @dataclass(frozen=True)
@@ -125,26 +129,48 @@ class Projects:
             if service.get("state") == "ENABLED"
         }
         missing = [api for api in APIS if api not in enabled]
-        if not missing:
-            return
-        started = await self.google.ask(
-            lambda: (
-                serviceusage().services().batchEnable(parent=parent, body={"serviceIds": missing})
+        if missing:
+            started = await self.google.ask(
+                lambda: (
+                    serviceusage()
+                    .services()
+                    .batchEnable(parent=parent, body={"serviceIds": missing})
+                )
             )
+            await self._done(
+                "serviceusage.services.batchEnable",
+                started,
+                lambda: serviceusage().operations().get(name=started["name"]),
+            )
+        for api in AGENTS:
+            await self._have_agent(f"{parent}/services/{api}")
+
+    async def _have_agent(self, service: str) -> None:
+        """Have the service make the account that it acts as in the project, if it has none."""
+        started = await self.google.ask(
+            lambda: serviceusage_beta().services().generateServiceIdentity(parent=service)
         )
+        await self._done(
+            "serviceusage.services.generateServiceIdentity",
+            started,
+            lambda: serviceusage_beta().operations().get(name=started["name"]),
+        )
+
+    async def _done(
+        self,
+        call: str,
+        started: Mapping[str, object],
+        again: Callable[[], Request[Mapping[str, object]]],
+    ) -> None:
+        """Return when the operation has come to its end; raise why it failed."""
 
         async def look() -> Mapping[str, object] | None:
             if started.get("done"):
                 return started
-            operation = await self.google.ask(
-                lambda: serviceusage().operations().get(name=started["name"])
-            )
+            operation = await self.google.ask(again)
             return operation if operation.get("done") else None
 
-        ended = await until(look, f"enabling {', '.join(missing)} in {parent}", APIS_PATIENCE)
+        ended = await until(look, f"{call} ({started.get('name')})", PATIENCE)
         error = ended.get("error")
         if isinstance(error, dict):
-            raise Refused(
-                from_rest_operation("serviceusage.services.batchEnable", error),
-                self.google.identity.name,
-            )
+            raise Refused(from_rest_operation(call, error), self.google.identity.name)

@@ -5,12 +5,6 @@ from dataclasses import dataclass
 
 from cells.life.types import Blueprint
 
-_CPUS_OF_NODES = ((1_000, 24), (5_000, 48))
-_MOST_CPUS = 96
-"""Three nodes at least, one more while they are upgraded, as `terraform/modules/cell-gcp` picks
-them."""
-_DISK_GB_PER_CPU = 25
-
 
 @dataclass(frozen=True)
 class Quota:
@@ -18,20 +12,37 @@ class Quota:
     limit: float
 
 
+@dataclass(frozen=True)
+class _Size:
+    actions_per_second: int
+    nodes: int
+    cpus_of_node: int
+
+
+_SIZES = (_Size(1_000, 3, 8), _Size(5_000, 6, 16), _Size(20_000, 9, 32))
+"""What `terraform/modules/cell-gcp` picks: the first that is enough."""
+_SURGE = 1
+"""How many nodes there are more of while they are upgraded."""
+_DISK_GB_OF_NODE = 100
+
+
 def needs(blueprint: Blueprint) -> Mapping[str, float]:
-    """Return what the parts of a cell need of each metric that GCP limits."""
+    """Return what the parts of a cell need of each metric that Compute Engine limits and lists.
+
+    It lists neither the limits of newer families of machines nor those of other services.
+    """
     rate = blueprint.capacity.actions_per_second
-    cpus = next((cpus for most, cpus in _CPUS_OF_NODES if rate <= most), _MOST_CPUS)
+    size = next((size for size in _SIZES if rate <= size.actions_per_second), _SIZES[-1])
+    nodes = size.nodes + _SURGE
     return {
         "NETWORKS": 1,
-        "SUBNETWORKS": 3,
+        "SUBNETWORKS": 4,
         "FIREWALLS": 8,
         "ROUTERS": 1,
         "FORWARDING_RULES": 6,
-        "CPUS": cpus,
-        "INSTANCES": 4,
-        "SSD_TOTAL_GB": cpus * _DISK_GB_PER_CPU,
-        "STATIC_ADDRESSES": 1,
+        "CPUS_ALL_REGIONS": nodes * size.cpus_of_node,
+        "INSTANCES": nodes,
+        "SSD_TOTAL_GB": nodes * _DISK_GB_OF_NODE,
     }
 
 

@@ -1,28 +1,33 @@
 """Projects and folders, over gRPC."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import grpc
+from google.api_core.grpc_helpers_async import wrap_errors
 from google.cloud.resourcemanager_v3 import (
+    CreateProjectRequest,
+    DeleteProjectRequest,
     Folder,
     FoldersAsyncClient,
     Project,
     ProjectsAsyncClient,
+    UndeleteProjectRequest,
 )
 from google.cloud.resourcemanager_v3.services.folders.transports import (
     FoldersGrpcAsyncIOTransport,
 )
 from google.cloud.resourcemanager_v3.services.projects.transports import (
     ProjectsGrpcAsyncIOTransport,
+    ProjectsTransport,
 )
 from google.iam.v1 import iam_policy_pb2, options_pb2, policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 from cells.providers.gcp.policies import POLICY_VERSION, Policy
-from controlplane.gcp.calls import Google
+from controlplane.gcp.calls import TIMEOUT_SECONDS, Google
 from controlplane.gcp.errors import Refused, Status
 from controlplane.gcp.refusals import from_operation
 from controlplane.gcp.waiting import until
@@ -59,32 +64,34 @@ class ResourceManager:
         self, project_id: str, display_name: str, parent: str, labels: Mapping[str, str]
     ) -> None:
         """Make it; succeed if somebody already has, which may have been anybody."""
-        wanted = Project(
+        project = Project(
             project_id=project_id, display_name=display_name, parent=parent, labels=labels
         )
         try:
-            operation = await self._google.ask_grpc(
+            await self._carried_out(
                 "resourcemanager.projects.create",
-                lambda metadata: self._projects.create_project(project=wanted, metadata=metadata),
+                self._transport.create_project,
+                CreateProjectRequest(project=project),
             )
-            await self._done("resourcemanager.projects.create", operation.operation)
         except Refused as refused:
             if refused.status is not Status.ALREADY_EXISTS:
                 raise
 
     async def undelete_project(self, name: str) -> None:
-        operation = await self._google.ask_grpc(
+        await self._carried_out(
             "resourcemanager.projects.undelete",
-            lambda metadata: self._projects.undelete_project(name=name, metadata=metadata),
+            self._transport.undelete_project,
+            UndeleteProjectRequest(name=name),
+            routed_by=name,
         )
-        await self._done("resourcemanager.projects.undelete", operation.operation)
 
     async def delete_project(self, name: str) -> None:
-        operation = await self._google.ask_grpc(
+        await self._carried_out(
             "resourcemanager.projects.delete",
-            lambda metadata: self._projects.delete_project(name=name, metadata=metadata),
+            self._transport.delete_project,
+            DeleteProjectRequest(name=name),
+            routed_by=name,
         )
-        await self._done("resourcemanager.projects.delete", operation.operation)
 
     async def policy(self, name: str) -> Policy:
         """Return who may do what in a project, conditions included."""
@@ -132,6 +139,10 @@ class ResourceManager:
         return self._opened().projects
 
     @property
+    def _transport(self) -> ProjectsTransport:
+        return self._projects.transport
+
+    @property
     def _folders(self) -> FoldersAsyncClient:
         return self._opened().folders
 
@@ -141,16 +152,34 @@ class ResourceManager:
             self._clients = _Clients.of(_channel(self._endpoint))
         return self._clients
 
-    async def _done(self, call: str, started: operations_pb2.Operation) -> None:
-        """Return when the operation has come to its end; raise what it failed of."""
+    async def _carried_out(
+        self,
+        call: str,
+        method: Callable[..., Awaitable[operations_pb2.Operation]],
+        request: object,
+        routed_by: str = "",
+    ) -> None:
+        """Return when the operation that the call starts has come to its end; raise why it failed.
+
+        The transport is called, not the client, whose own way of waiting needs a module that other
+        packages of Google's messages replace (google.longrunning.operations_pb2).
+        """
+        routing = (("x-goog-request-params", f"name={routed_by}"),) if routed_by else ()
+        checked = wrap_errors(method)  # type: ignore[no-untyped-call]  # Has no types.
+        started = await self._google.ask_grpc(
+            call,
+            lambda metadata: checked(
+                request, timeout=TIMEOUT_SECONDS, metadata=(*metadata, *routing)
+            ),
+        )
 
         async def look() -> operations_pb2.Operation | None:
             if started.done:
                 return started
-            request = operations_pb2.GetOperationRequest(name=started.name)
+            wanted = operations_pb2.GetOperationRequest(name=started.name)
             operation = await self._google.ask_grpc(
                 "resourcemanager.operations.get",
-                lambda metadata: self._projects.get_operation(request=request, metadata=metadata),
+                lambda metadata: self._projects.get_operation(wanted, metadata=metadata),
             )
             return operation if operation.done else None
 

@@ -31,6 +31,10 @@ class GcpSettings:
     """Projects from which tenants connect privately."""
     hub: str = ""
     """The Network Connectivity Center hub that every cell's network joins."""
+    cells_zone: str = ""
+    """The zone under which each cell has a public one of its own; empty: cells have none."""
+    dns_parent_zone: str = ""
+    """Google's name of that zone, in the control plane's project: cells delegate theirs there."""
     dns_endpoint: bool = False
     """Reach clusters by Google's own name of them instead of by their private address."""
     kubernetes_version: str = ""
@@ -58,6 +62,12 @@ class GcpSettings:
                 env, "ENDPOINT_CONSUMERS", _PROJECT.fullmatch, "a project's id"
             ),
             hub=env.get("CONTROLPLANE_GCP_HUB", ""),
+            cells_zone=_matching(
+                env, "CELLS_ZONE", _ZONE, "a zone's name without trailing dot", ""
+            ),
+            dns_parent_zone=_matching(
+                env, "DNS_PARENT_ZONE", _MANAGED_ZONE, "Google's name of a zone", ""
+            ),
             dns_endpoint=_matching(env, "DNS_ENDPOINT", _FLAG, "true or false", "false") == "true",
             kubernetes_version=_matching(
                 env, "KUBERNETES_VERSION", _VERSION, "a version such as 1.35", ""
@@ -73,6 +83,8 @@ _PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _PRINCIPAL = re.compile(r"(serviceAccount|user|group|principal|principalSet):\S+")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{0,18}[a-z0-9]")
+_ZONE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+_MANAGED_ZONE = re.compile(r"[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _FLAG = re.compile(r"true|false")
 _VERSION = re.compile(r"1\.\d+(\.\S+)?")
 _URL = re.compile(r"https?://[^/\s]+")

@@ -48,7 +48,7 @@ class KubernetesServices:
 
     clusters: Clusters
 
-    async def admitted(self, foundation: Foundation) -> Sequence[str]:
+    async def admitted(self, blueprint: Blueprint, foundation: Foundation) -> Sequence[str]:  # noqa: ARG002 - the port's
         """Return why services cannot be run in the cluster."""
         try:
             async with self.clusters.client(foundation) as client:
@@ -156,13 +156,20 @@ class KubernetesServices:
             ingress_admin=f"{status}:{ports.ingress_status}",
             gatekeeper=f"{status}:{ports.gatekeeper}",
             database=self._database_url(rollout.layout),
+            database_ca=self._database_ca(rollout.layout),
             replication={"": f"{await host(services.REPLICATION)}:{ports.replication}"},
         )
 
     def _database_url(self, layout: Layout) -> str:
         name = ingress_database(layout.cell)
         url = f"postgresql://{name}@{layout.foundation.database}/{name}"
-        return f"{url}?sslmode=verify-full" if self.clusters.settings.database_tls else url
+        if not self.clusters.settings.database_tls:
+            return url
+        by_public_authority = "" if layout.foundation.database_ca else "&sslrootcert=system"
+        return f"{url}?sslmode=verify-full{by_public_authority}"
+
+    def _database_ca(self, layout: Layout) -> str:
+        return layout.foundation.database_ca if self.clusters.settings.database_tls else ""
 
 
 async def _missing_rights(client: ClusterClient) -> list[str]:

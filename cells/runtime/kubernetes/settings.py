@@ -78,6 +78,8 @@ class Pace:
     """Between two looks at what is under way."""
     drain: timedelta = timedelta(seconds=15)
     """How long a pod that is to go still serves while load balancers forget it."""
+    membership_settles: timedelta = timedelta(seconds=10)
+    """How long pods that leave and come wait for each other, so that shards move once."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ class KubernetesSettings:
     pace: Pace = field(default_factory=Pace)
     ingress_is_public: bool = False
     """Whether the ingress gets an address of the internet; else it has one of the network."""
+    ingress_node_port: int = 30_443
+    """Where, on every node, the load balancer ends that tenants connect to privately: it is made
+    with the cluster. 0 where there is none."""
     database_tls: bool = True
     """Whether the database is reached by TLS alone, its name and authority verified."""
     small: bool = False

@@ -11,6 +11,7 @@ from cells.types import Capacity
 
 _ACTIONS_OF_HISTORY = 500
 _ACTIONS_OF_FRONTEND = 1_000
+_ACTIONS_OF_INGRESS = 5_000
 _ZONES = 3
 _MOST = 60
 
@@ -46,8 +47,7 @@ def sizes_for(capacity: Capacity, *, small: bool = False) -> Sizes:
         worker=Size(replicas=2, cpu=500, memory=1_024),
         internal_frontend=Size(replicas=2, cpu=500, memory=1_024),
         frontend=Size(_pods(actions, _ACTIONS_OF_FRONTEND), cpu=1_000, memory=2_048),
-        # Whoever asks a gatekeeper what it enforces asks one address: behind it is one of them.
-        ingress=Size(replicas=1, cpu=2_000, memory=2_048),
+        ingress=Size(_pods(actions, _ACTIONS_OF_INGRESS), cpu=2_000, memory=2_048),
     )
 
 

@@ -44,9 +44,6 @@ MEMBERSHIP_PORTS: Mapping[Service, int] = {
 }
 HTTP_PORT = 7243
 
-MEMBERSHIP_SETTLES = timedelta(seconds=10)
-"""How long leaving and joining wait for each other, so that shards move once and not twice."""
-
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z][A-Za-z0-9]*)+")
 _LONGEST_VALUE = 4_096
 _POD_IP = '{{ env "POD_IP" }}'
@@ -125,8 +122,8 @@ def unusable_keys(configuration: Mapping[str, ConfigValue]) -> Sequence[str]:
 
 def drain_seconds(service: Service, settings: KubernetesSettings) -> int:
     """Return the most that a service takes to stop as it is configured."""
-    drain = round(settings.pace.drain.total_seconds())
-    settles = round(MEMBERSHIP_SETTLES.total_seconds())
+    drain = _seconds(settings.pace.drain)
+    settles = _seconds(settings.pace.membership_settles)
     match service:
         case Service.FRONTEND | Service.INTERNAL_FRONTEND:
             return 2 * drain
@@ -137,8 +134,8 @@ def drain_seconds(service: Service, settings: KubernetesSettings) -> int:
 
 
 def _cell_configuration(settings: KubernetesSettings) -> Mapping[str, ConfigValue]:
-    drain = f"{round(settings.pace.drain.total_seconds())}s"
-    settles = f"{round(MEMBERSHIP_SETTLES.total_seconds())}s"
+    drain = f"{_seconds(settings.pace.drain)}s"
+    settles = f"{_seconds(settings.pace.membership_settles)}s"
     return {
         "system.enableCrossNamespaceCommands": False,
         # How soon a server acts on being joined with another: once a minute by default.
@@ -213,3 +210,7 @@ def _tls(layout: Layout) -> Json:
         "serverName": layout.database_host,
     }
     return {**tls, "caFile": DATABASE_CA_FILE} if layout.foundation.database_ca else tls
+
+
+def _seconds(length: timedelta) -> int:
+    return round(length.total_seconds())

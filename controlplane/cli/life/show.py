@@ -69,7 +69,8 @@ async def lives(
         print_value(found)
         return
     if not found:
-        notes().print("No cell was built in a cloud.")
+        rest = "" if everything else " `controlplane cell lives --all` shows those that are gone."
+        notes().print(f"No cell is in a cloud.{rest}", markup=False)
         return
     rows = table("CELL", "REGION", "RING", "STATE", "SINCE", "ACCOUNT", "WHAT")
     for each in found:

@@ -134,7 +134,9 @@ class Lines:
         self._last = ""
 
     def show(self, look: LifeView) -> None:
-        for record in look.layers:
+        # In the order in which it happens.
+        is_going = look.phase in (Phase.DISMANTLING, Phase.GONE)
+        for record in reversed(look.layers) if is_going else look.layers:
             line = layer_line(look, record)
             if line not in self._said:
                 self._said.add(line)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cells.life.types import Layer, LayerRecord, LifeView, Phase
+from controlplane.cli.output import seconds
 
 BUILDING = {
     Layer.PREFLIGHT: "Ask whether it may be built there",
@@ -80,6 +81,8 @@ def layer_line(view: LifeView, record: LayerRecord) -> str:
     title = f"  {state} {layer_title(view, record)}"
     if state is LayerState.UNDER_WAY:
         return f"{title}: {said}" if said else title
+    if state is LayerState.BUILT and record.built_at is not None:
+        said = f"{seconds(record.built_at - record.begun_at):>12}"
     return f"{title:<{_LONGEST + 4}}  {said}".rstrip()
 
 
@@ -107,7 +110,7 @@ def what_next(view: LifeView) -> str:
             )
         case Phase.FAILED:
             return (
-                f"Mend the cause, then: controlplane cell retry {cell}. To tear down what is "
+                f"To go on from there: controlplane cell retry {cell}. To tear down what is "
                 f"there: controlplane cell abandon {cell}"
             )
         case Phase.READY:

@@ -30,6 +30,8 @@ resource "aws_iam_role" "temporal" {
 }
 
 resource "aws_iam_role_policy" "search" {
+  count = var.opensearch ? 1 : 0
+
   name = "search"
   role = aws_iam_role.temporal.id
 

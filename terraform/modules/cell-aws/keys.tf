@@ -47,6 +47,8 @@ resource "aws_iam_service_linked_role" "autoscaling" {
 }
 
 resource "aws_iam_service_linked_role" "search" {
+  count = var.opensearch ? 1 : 0
+
   aws_service_name = "opensearchservice.amazonaws.com"
   tags             = local.tags
 }

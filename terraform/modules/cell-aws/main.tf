@@ -48,8 +48,8 @@ module "network" {
   name               = local.name
   region             = var.region
   network            = var.network
-  transit_gateway    = var.transit_gateway
-  routed_networks    = var.control_plane_networks
+  transit_gateway    = var.transit_gateway == "" ? null : { id = var.transit_gateway }
+  routed_networks    = distinct(concat(var.control_plane_networks, var.fleet_networks))
   key                = aws_kms_key.cell.arn
   log_retention_days = var.log_retention_days
   tags               = local.tags

@@ -32,7 +32,7 @@ output "database_ca" {
 
 output "search" {
   description = "The visibility store: an https URL. Empty where PostgreSQL is that, too."
-  value       = "https://${aws_opensearch_domain.this.endpoint}"
+  value       = var.opensearch ? "https://${aws_opensearch_domain.this[0].endpoint}" : ""
 }
 
 output "key" {

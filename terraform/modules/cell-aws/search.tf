@@ -1,6 +1,8 @@
 # What the Temporal services search workflows with.
 resource "aws_opensearch_domain" "this" {
   #checkov:skip=CKV_AWS_317:AUDIT_LOGS are published: the check does not read dynamic blocks.
+  count = var.opensearch ? 1 : 0
+
   domain_name    = local.name
   engine_version = "OpenSearch_2.19"
   tags           = local.tags
@@ -27,7 +29,7 @@ resource "aws_opensearch_domain" "this" {
 
   vpc_options {
     subnet_ids         = values(module.network.data_subnets)
-    security_group_ids = [aws_security_group.search.id]
+    security_group_ids = aws_security_group.search[*].id
   }
 
   encrypt_at_rest {
@@ -89,6 +91,8 @@ resource "aws_opensearch_domain" "this" {
 }
 
 resource "aws_security_group" "search" {
+  count = var.opensearch ? 1 : 0
+
   name        = "${local.name}-search"
   description = "OpenSearch: the nodes come in, nothing goes out"
   vpc_id      = module.network.vpc
@@ -96,7 +100,9 @@ resource "aws_security_group" "search" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "search" {
-  security_group_id            = aws_security_group.search.id
+  count = var.opensearch ? 1 : 0
+
+  security_group_id            = aws_security_group.search[0].id
   description                  = "HTTPS from the nodes"
   referenced_security_group_id = module.cluster.security_group
   ip_protocol                  = "tcp"
@@ -108,10 +114,12 @@ resource "aws_vpc_security_group_ingress_rule" "search" {
 resource "aws_cloudwatch_log_group" "search" {
   #checkov:skip=CKV_AWS_338:Who reads the logs says how long they are needed: log_retention_days.
   for_each = {
-    AUDIT_LOGS          = "audit"
-    ES_APPLICATION_LOGS = "application"
-    INDEX_SLOW_LOGS     = "index-slow"
-    SEARCH_SLOW_LOGS    = "search-slow"
+    for type, name in {
+      AUDIT_LOGS          = "audit"
+      ES_APPLICATION_LOGS = "application"
+      INDEX_SLOW_LOGS     = "index-slow"
+      SEARCH_SLOW_LOGS    = "search-slow"
+    } : type => name if var.opensearch
   }
 
   name              = "/controlplane/${local.name}/search/${each.value}"
@@ -121,6 +129,8 @@ resource "aws_cloudwatch_log_group" "search" {
 }
 
 resource "aws_cloudwatch_log_resource_policy" "search" {
+  count = var.opensearch ? 1 : 0
+
   policy_name = "${local.name}-search"
 
   policy_document = jsonencode({

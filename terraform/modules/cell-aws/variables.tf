@@ -64,6 +64,12 @@ variable "actions_per_second" {
   }
 }
 
+variable "opensearch" {
+  description = "Whether workflows are searched in OpenSearch; otherwise, in PostgreSQL. Never changed later, and the same in all cells that are to replicate namespaces with each other."
+  type        = bool
+  default     = true
+}
+
 variable "control_plane_networks" {
   description = "IPv4 ranges from which the control plane reaches cluster, database and services."
   type        = list(string)
@@ -75,6 +81,12 @@ variable "control_plane_networks" {
     ])
     error_message = "control_plane_networks must be ranges in CIDR notation, and never everything (/0)."
   }
+}
+
+variable "fleet_networks" {
+  description = "IPv4 ranges of the other cells, to which there is a route where there is a transit gateway: replicas pull from each other. Security groups say who may come in."
+  type        = list(string)
+  default     = ["10.0.0.0/8"]
 }
 
 variable "transit_gateway" {
@@ -121,6 +133,14 @@ variable "log_retention_days" {
   description = "How long logs are kept: a number of days that CloudWatch Logs knows."
   type        = number
   default     = 90
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days,
+    )
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs knows, such as 30, 90 or 365."
+  }
 }
 
 variable "deletion_protection" {

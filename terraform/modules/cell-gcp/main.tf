@@ -46,7 +46,7 @@ module "network" {
   project = var.account
   region  = var.region
   network = var.network
-  hub     = var.hub
+  hub     = var.hub == "" ? null : { id = var.hub }
   labels  = local.labels
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from cells.life.activities import CellLifeActivities, CellSiteActivities
@@ -72,8 +73,32 @@ WHOLE = [
     f"opening of {CELL}",
 ]
 """All there is of a cell that is ready, in the order of building."""
+CALLS = {
+    Layer.PREFLIGHT: "obstacles",
+    Layer.ACCOUNT: "ensure_account",
+    Layer.INFRASTRUCTURE: "infrastructure.build",
+    Layer.CLUSTER: "services.admitted",
+    Layer.STORES: "stores.prepare",
+    Layer.SERVICES: "services.install",
+    Layer.NAME: "names.publish",
+    Layer.REGISTRATION: "register",
+    Layer.PROOF: "examine",
+    Layer.OPENING: "open",
+}
+"""What is called for each layer."""
+TAKING_DOWN = [
+    "forget",
+    "names.withdraw",
+    "services.remove",
+    "stores.forget",
+    "infrastructure.dismantle",
+    "leftovers",
+    "close_account",
+]
 HEAR_WITHIN = timedelta(milliseconds=500)
 """So often an activity hears whether it is to stop: in production with each second heartbeat."""
+
+AGES = timedelta(days=7)
 
 
 @dataclass
@@ -156,6 +181,16 @@ class Lives:
     async def until_in(self, *phases: Phase, cell: str = CELL) -> LifeView:
         return await self.until(lambda view: view.phase in phases, cell)
 
+    async def in_time(
+        self, engine: WorkflowEnvironment, *phases: Phase, cell: str = CELL
+    ) -> LifeView:
+        """Let time pass until the life is in that phase."""
+        for _ in range(int(AGES / timedelta(minutes=5))):
+            if cell in self.lives.views and self.lives.views[cell].phase in phases:
+                return self.lives.views[cell]
+            await engine.sleep(timedelta(minutes=5))
+        raise TimeoutError(f"{cell} is {self.lives.views[cell].phase} still")
+
     async def until_called(self, call: str) -> None:
         async def called() -> bool:
             return call in self.calls
@@ -176,9 +211,11 @@ def problem_of(view: LifeView, layer: Layer) -> str:
 
 
 @asynccontextmanager
-async def living(client: Client, *, provider: Provider = Provider.AWS) -> AsyncIterator[Lives]:
+async def living(
+    client: Client, *, provider: Provider = Provider.AWS, land: MemoryLand | None = None
+) -> AsyncIterator[Lives]:
     """Run the workers of the fleet and of one region."""
-    land = MemoryLand()
+    land = land or MemoryLand()
     world = Lives(
         client,
         land,
@@ -198,11 +235,24 @@ async def living(client: Client, *, provider: Provider = Provider.AWS) -> AsyncI
         listener=CellLifeClient(client),
     )
     fleet = CellLifeActivities(world.registry, world.lives)
-    async with fleet_worker(client, fleet), site_worker(client, site):
+    async with _fleet_worker(client, fleet), _site_worker(client, site):
         yield world
 
 
-def fleet_worker(client: Client, activities: CellLifeActivities) -> Worker:
+async def assert_everything_replays(client: Client) -> None:
+    executions = client.list_workflows("WorkflowType = 'CellLifeWorkflow'")
+    async with _replayer().workflow_replay_iterator(executions.map_histories()) as results:
+        async for result in results:
+            assert result.replay_failure is None, result.replay_failure
+
+
+async def assert_replays(client: Client, cell: str = CELL) -> None:
+    """As above, on an engine that cannot list what it has."""
+    handle = CellLifeClient(client).handle(cell)
+    await _replayer().replay_workflow(await handle.fetch_history())
+
+
+def _fleet_worker(client: Client, activities: CellLifeActivities) -> Worker:
     return Worker(
         client,
         task_queue=fleet_queue(),
@@ -220,7 +270,7 @@ def fleet_worker(client: Client, activities: CellLifeActivities) -> Worker:
     )
 
 
-def site_worker(client: Client, activities: CellSiteActivities, region: str = REGION) -> Worker:
+def _site_worker(client: Client, activities: CellSiteActivities, region: str = REGION) -> Worker:
     return Worker(
         client,
         task_queue=cells_queue(region),
@@ -244,19 +294,6 @@ def site_worker(client: Client, activities: CellSiteActivities, region: str = RE
         interceptors=[Heartbeats()],
         max_heartbeat_throttle_interval=HEAR_WITHIN,
     )
-
-
-async def assert_everything_replays(client: Client) -> None:
-    executions = client.list_workflows("WorkflowType = 'CellLifeWorkflow'")
-    async with _replayer().workflow_replay_iterator(executions.map_histories()) as results:
-        async for result in results:
-            assert result.replay_failure is None, result.replay_failure
-
-
-async def assert_replays(client: Client, cell: str = CELL) -> None:
-    """As above, on an engine that cannot list what it has."""
-    handle = CellLifeClient(client).handle(cell)
-    await _replayer().replay_workflow(await handle.fetch_history())
 
 
 def _replayer() -> Replayer:

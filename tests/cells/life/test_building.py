@@ -8,12 +8,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from cells.life.types import CreateCell, Layer, LifeCommandKind, Phase
-from cells.providers.memory import Moment
 from cells.types import Provider
 from controlplane.errors import ErrorType
 from tests.cells.life.living import (
     ACCOUNT,
     BLUEPRINT,
+    CALLS,
     CELL,
     WHOLE,
     Lives,
@@ -21,20 +21,6 @@ from tests.cells.life.living import (
     problem_of,
 )
 from tests.engine import fresh_namespace
-
-CALLS = {
-    Layer.PREFLIGHT: "obstacles",
-    Layer.ACCOUNT: "ensure_account",
-    Layer.INFRASTRUCTURE: "infrastructure.build",
-    Layer.CLUSTER: "services.admitted",
-    Layer.STORES: "stores.prepare",
-    Layer.SERVICES: "services.install",
-    Layer.NAME: "names.publish",
-    Layer.REGISTRATION: "register",
-    Layer.PROOF: "examine",
-    Layer.OPENING: "open",
-}
-"""What is called for each layer."""
 
 
 async def test_a_cell_is_built_layer_by_layer_and_serves(lives: Lives) -> None:
@@ -150,17 +136,3 @@ async def test_a_cloud_that_is_not_connected_is_waited_for(engine: WorkflowEnvir
         view = await lives.until_in(Phase.WAITING)
 
         assert "not connected to aws: see its settings" in view.message
-
-
-@pytest.mark.parametrize("moment", Moment)
-async def test_a_failure_that_passes_is_outlasted(
-    engine: WorkflowEnvironment, moment: Moment
-) -> None:
-    async with living(await fresh_namespace(engine.client)) as lives:
-        for call in CALLS.values():
-            lives.fail(call, moment, times=1)
-
-        await lives.create()
-
-        await lives.until_in(Phase.READY)
-        lives.assert_made_once()

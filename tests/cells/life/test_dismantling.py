@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from cells.life.types import Layer, LifeCommandKind, LifeView, Phase
 from cells.providers.memory import Moment
@@ -12,29 +11,22 @@ from controlplane.errors import ErrorType
 from tests.cells.life.living import (
     ACCOUNT,
     BLUEPRINT,
+    CALLS,
     CELL,
+    TAKING_DOWN,
     WHOLE,
     Lives,
-    living,
     problem_of,
 )
-from tests.cells.life.test_building import CALLS
-from tests.engine import fresh_namespace
 
-TAKING_DOWN = [
-    "forget",
-    "names.withdraw",
-    "services.remove",
-    "stores.forget",
-    "infrastructure.dismantle",
-    "leftovers",
-    "close_account",
-]
 RETRY, ABANDON = LifeCommandKind.RETRY, LifeCommandKind.ABANDON
 DECOMMISSION, KEEP = LifeCommandKind.DECOMMISSION, LifeCommandKind.KEEP
 
 
-async def test_a_cell_is_taken_down_in_reverse_and_leaves_a_tombstone(lives: Lives) -> None:
+async def test_a_cell_is_taken_down_in_reverse_and_leaves_a_tombstone(
+    rolling_lives: Lives,
+) -> None:
+    lives = rolling_lives
     await a_ready_cell(lives)
 
     asked = await lives.command(DECOMMISSION)
@@ -44,14 +36,16 @@ async def test_a_cell_is_taken_down_in_reverse_and_leaves_a_tombstone(lives: Liv
     assert lives.there == []
     assert lives.calls == ["residents", "cordon", "residents", *TAKING_DOWN]
     assert lives.view == tombstone, "the last that is published"
-    assert lives.phases[-4:] == [Phase.READY, Phase.DRAINING, Phase.DISMANTLING, Phase.GONE]
+    assert lives.phases[0] is Phase.BUILDING
+    assert lives.phases[-1] is Phase.GONE
     assert (tombstone.account, tombstone.leftovers) == (ACCOUNT, ())
     gone = [known.dismantled_at for known in tombstone.layers if known.dismantled_at]
     assert len(gone) == len(Layer)
     assert gone == sorted(gone, reverse=True), "the exact reverse"
 
 
-async def test_a_name_is_never_used_again(lives: Lives) -> None:
+async def test_a_name_is_never_used_again(rolling_lives: Lives) -> None:
+    lives = rolling_lives
     lives.cloud.against.append("no quota")
     await lives.create()
     await lives.until_in(Phase.WAITING)
@@ -205,6 +199,7 @@ async def test_a_command_is_taken_once(lives: Lives) -> None:
     await a_ready_cell(lives)
     lives.registry.living[CELL] = ["n1.acme1"]
     await lives.command(DECOMMISSION, drain=True, operation="d-1")
+    await lives.until_in(Phase.DRAINING)
     await lives.command(KEEP, operation="k-1")
     await lives.until_in(Phase.READY)
 
@@ -214,21 +209,6 @@ async def test_a_command_is_taken_once(lives: Lives) -> None:
     with pytest.raises(ApplicationError, match="operation d-1 was to decommission") as reused:
         await lives.command(RETRY, operation="d-1")
     assert reused.value.type == ErrorType.ALREADY_EXISTS
-
-
-@pytest.mark.parametrize("moment", Moment)
-async def test_a_failure_of_taking_down_that_passes_is_outlasted(
-    engine: WorkflowEnvironment, moment: Moment
-) -> None:
-    async with living(await fresh_namespace(engine.client)) as lives:
-        await a_ready_cell(lives)
-        for call in ("cordon", *TAKING_DOWN):
-            lives.fail(call, moment, times=1)
-
-        await lives.command(DECOMMISSION)
-
-        assert (await lives.client.handle(CELL).result()).phase is Phase.GONE
-        assert lives.there == []
 
 
 async def a_ready_cell(lives: Lives) -> None:

@@ -15,9 +15,11 @@ from temporalio.exceptions import ApplicationError
 
 from cells.life.types import Blueprint
 from cells.providers.types import Account, Cluster, DatabaseLogin, Foundation
+from cells.runtime.observer import AddressObserver
 from cells.stores.names import TEMPORAL, TEMPORAL_VISIBILITY, gatekeeper_role, ingress_database
 from cells.stores.postgres import PostgresStores, SslMode
-from cells.types import Capacity, Provider
+from cells.stores.tls import authority_file
+from cells.types import Capacity, CellAddresses, CellSpec, Provider
 from controlplane.errors import ErrorType
 from controlplane.local.postgres import superuser
 from controlplane.secrets.memory import MemorySecretStore
@@ -30,12 +32,14 @@ from controlplane.secrets.port import (
 )
 from provisioning.certificates.peers import FleetPeers
 from provisioning.certificates.x509 import issue_server, new_ca
+from provisioning.connections import CellConnections
 from tests.cells.stores.tls_in_front import tls_in_front
 from tests.postgres import RunningPostgres, running_postgres
 
 DAY = timedelta(days=1)
 FIRST = DatabaseLogin("cloudadmin", "cloudadmin-password")
 CA = new_ca("the cloud's databases", validity=DAY)
+STRANGER = new_ca("somebody else", validity=DAY).certificate_pem.decode()
 
 
 @dataclass(frozen=True)
@@ -248,19 +252,74 @@ async def test_a_first_role_that_may_too_little_is_refused_with_what_to_grant(
     assert refused.value.type == ErrorType.REJECTED
 
 
+@dataclass(frozen=True)
+class OneCell:
+    """A directory of a single cell, of which nothing but the database is there."""
+
+    database: str
+    database_ca: str
+
+    async def locate(self, cell: str) -> CellAddresses:
+        assert cell
+        nowhere = "127.0.0.1:9"
+        return CellAddresses(
+            frontend=nowhere,
+            ingress=nowhere,
+            ingress_admin=nowhere,
+            gatekeeper=nowhere,
+            database=self.database,
+            database_ca=self.database_ca,
+        )
+
+
 async def test_a_server_is_talked_to_over_tls_and_only_if_the_clouds_ca_signed_it(
     server: RunningPostgres, blueprint: Blueprint, tmp_path: Path
 ) -> None:
-    prepared = stores(secrets := MemorySecretStore(), "verify-full")
+    prepared = stores(MemorySecretStore(), "verify-full")
     certificate = issue_server(CA, ("db.test",), DAY, addresses=("127.0.0.1",))
-    stranger = new_ca("somebody else", validity=DAY).certificate_pem.decode()
 
     with pytest.raises(psycopg.OperationalError, match="SSL"):
         await prepared.prepare(blueprint, foundation(server.server.port))
     async with tls_in_front(server.server.port, certificate, tmp_path) as port:
-        for ca in (stranger, ""):
+        for ca in (STRANGER, ""):
             with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
                 await prepared.prepare(blueprint, foundation(port, ca))
         await prepared.prepare(blueprint, foundation(port, CA.certificate_pem.decode()))
 
-    await check_logins(server, blueprint.cell, secrets)
+
+async def test_the_control_plane_reaches_a_cells_database_over_tls(
+    server: RunningPostgres, blueprint: Blueprint, tmp_path: Path
+) -> None:
+    cell, secrets, owner = blueprint.cell, MemorySecretStore(), ingress_database(blueprint.cell)
+    await stores(secrets).prepare(blueprint, foundation(server.server.port))
+    certificate = issue_server(CA, ("db.test",), DAY, addresses=("127.0.0.1",))
+
+    async with tls_in_front(server.server.port, certificate, tmp_path) as port:
+        url = f"postgresql://{owner}@127.0.0.1:{port}/{owner}?sslmode=verify-full"
+        there = OneCell(url, CA.certificate_pem.decode())
+        reached = CellConnections(there, secrets)
+        async with reached.to(cell) as connection:
+            row = await (await connection.execute("SELECT current_user")).fetchone()
+        assert row == (owner,)
+        assert await reached.refuses(cell, owner, "guess")
+        await reached.close()
+        # Who tidies up temporary files does not know who needs them.
+        authority_file(there.database_ca).unlink()
+        assert not await seen_wrong(secrets, cell, blueprint, there)
+        assert await seen_wrong(secrets, cell, blueprint, replace(there, database_ca=STRANGER))
+
+
+async def seen_wrong(
+    secrets: MemorySecretStore, cell: str, blueprint: Blueprint, there: OneCell
+) -> list[str]:
+    """Return what is wrong with the database, as who looks at cells sees it."""
+    spec = CellSpec(
+        provider=blueprint.provider,
+        region=blueprint.region,
+        ring=blueprint.ring,
+        server_version=blueprint.server_version,
+        capacity=blueprint.capacity,
+        addresses=await there.locate(cell),
+    )
+    seen = await AddressObserver(secrets).observe(cell, spec)
+    return [problem for problem in seen.problems if "the database" in problem]

@@ -56,7 +56,7 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: list[list[Any]] = []
-        self._fired: dict[str, int] = {}
+        self._fired: dict[tuple[str, str], int] = {}
 
     def add(self, fault: Fault) -> None:
         with self._lock:
@@ -67,10 +67,19 @@ class Faults:
             self._pending.clear()
             self._fired.clear()
 
-    def fired(self) -> dict[str, int]:
-        """Return how often faults happened, by `<session> <operation> <kind>`."""
+    def fired(self, session: str | None = None) -> dict[str, int]:
+        """Return how often faults happened, by `<operation> <kind>`: to everybody or one session,
+        whose faults are over with that."""
         with self._lock:
-            return dict(self._fired)
+            told: dict[str, int] = {}
+            for (whose, name), times in list(self._fired.items()):
+                if session in (None, whose):
+                    told[name] = told.get(name, 0) + times
+                if session == whose:
+                    del self._fired[(whose, name)]
+            if session is not None:
+                self._pending = [one for one in self._pending if one[0].session != session]
+            return told
 
     def next(self, operation: str, session: str) -> Kind | None:
         """Return what goes wrong with this call, if anything does."""
@@ -83,8 +92,8 @@ class Faults:
                     entry[1] -= 1
                 elif times:
                     entry[2] -= 1
-                    name = f"{session} {operation} {fault.kind}"
-                    self._fired[name] = self._fired.get(name, 0) + 1
+                    key = (session, f"{operation} {fault.kind}")
+                    self._fired[key] = self._fired.get(key, 0) + 1
                     return Kind(fault.kind)
         return None
 

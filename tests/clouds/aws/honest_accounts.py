@@ -24,6 +24,8 @@ from moto.organizations.exceptions import (
 from moto.organizations.models import FakeAccount, OrganizationsBackend
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
+from tests.clouds.aws.patches import replace_methods
+
 OPT_IN_REGIONS = frozenset({"af-south-1", "ap-east-1", "eu-south-1", "me-south-1"})
 _ADMINISTRATOR = json.dumps(
     {
@@ -31,7 +33,6 @@ _ADMINISTRATOR = json.dumps(
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
     }
 )
-_MANAGEMENT = "123456789012"
 
 
 class Denied(OrganizationsClientError):
@@ -52,6 +53,8 @@ class World:
     """How long sessions of roles last, whatever was asked for; 0: as asked for."""
     quotas: dict[str, float] = field(default_factory=dict)
     """By `<service>/<code>`."""
+    quota_template: dict[str, float] = field(default_factory=dict)
+    """What new accounts are to have beyond them."""
     failed_requests: list[dict[str, Any]] = field(default_factory=list)
     regions: dict[tuple[str, str], float] = field(default_factory=dict)
     """When the account may use the region, by both."""
@@ -62,26 +65,29 @@ WORLD = World()
 _list_accounts = OrganizationsBackend.list_accounts
 _list_accounts_for_parent = OrganizationsBackend.list_accounts_for_parent
 _create_account = OrganizationsBackend.create_account
-_status = FakeAccount.create_account_status
+_status = FakeAccount.__dict__["create_account_status"].fget
 _move_account = OrganizationsBackend.move_account
 _assume_role = STSBackend.assume_role
 
 
 def install() -> None:
     """Put all of it in place of moto's."""
-    FakeAccount.create_account_status = property(_create_account_status)  # type: ignore[assignment]
-    FakeAccount.close = _close  # type: ignore[method-assign]
-    OrganizationsBackend.list_accounts = _listed_when_made(_list_accounts)  # type: ignore[method-assign]
-    OrganizationsBackend.list_accounts_for_parent = _listed_when_made(  # type: ignore[method-assign]
-        _list_accounts_for_parent
+    replace_methods(
+        FakeAccount, create_account_status=property(_create_account_status), close=_close
     )
-    OrganizationsBackend.create_account = _made_once  # type: ignore[method-assign]
-    OrganizationsBackend.describe_create_account_status = _described  # type: ignore[method-assign]
-    OrganizationsBackend.move_account = _moved_from_where_it_is  # type: ignore[method-assign]
-    STSBackend.assume_role = _taken_by_whom_it_trusts  # type: ignore[method-assign]
-    IamResponse.simulate_principal_policy = _simulated  # type: ignore[attr-defined]
-    AccountResponse.get_region_opt_status = _region_status  # type: ignore[attr-defined]
-    AccountResponse.enable_region = _region_enabled  # type: ignore[attr-defined]
+    replace_methods(
+        OrganizationsBackend,
+        list_accounts=_listed_when_made(_list_accounts),
+        list_accounts_for_parent=_listed_when_made(_list_accounts_for_parent),
+        create_account=_made_once,
+        describe_create_account_status=_described,
+        move_account=_moved_from_where_it_is,
+    )
+    replace_methods(STSBackend, assume_role=_taken_by_whom_it_trusts)
+    replace_methods(IamResponse, simulate_principal_policy=_simulated)
+    replace_methods(
+        AccountResponse, get_region_opt_status=_region_status, enable_region=_region_enabled
+    )
     for path in ("getRegionOptStatus", "enableRegion"):
         account_urls.url_paths[f"{{0}}/{path}$"] = AccountResponse.dispatch
 
@@ -154,9 +160,7 @@ def _listed_when_made(listing: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _create_account_status(account: FakeAccount) -> dict[str, Any]:
-    assert isinstance(_status, property)
-    assert _status.fget is not None
-    answer = dict(_status.fget(account)["CreateAccountStatus"])
+    answer = dict(_status(account)["CreateAccountStatus"])
     if time.time() < getattr(account, "due", 0.0):
         answer = _unfinished(answer)
     return {"CreateAccountStatus": answer}
@@ -228,8 +232,6 @@ def _trusts(document: str, account: str, external_id: str | None) -> bool:
 def _simulated(response: IamResponse) -> ActionResult:
     arn = response._get_param("PolicySourceArn")
     actions = response._get_param("ActionNames")
-    if isinstance(actions, str) or actions is None:
-        actions = response._get_multi_param("ActionNames.member")
     backend = iam_backends[arn.split(":")[4]]["aws"]
     role = backend.get_role_by_arn(arn)
     policies = [

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.eks.models import Cluster, EKSBackend, eks_backends
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import FakeZone, RecordSet, Route53Backend, route53_backends
 from moto.route53.responses import Route53
+from moto.secretsmanager.exceptions import InvalidRequestException
+from moto.secretsmanager.models import SecretsManagerBackend
 from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from tests.clouds.aws.honest_accounts import WORLD
+from tests.clouds.aws.patches import replace_methods
 
 DEFAULT_QUOTAS = {
     "ec2/L-0263D0A3": 5.0,
@@ -28,6 +32,8 @@ DEFAULT_QUOTAS = {
     "vpc/L-FE5A380F": 5.0,
 }
 
+_describe_snapshots = EBSBackend.describe_snapshots
+_put_secret_value = SecretsManagerBackend.put_secret_value
 _create_cluster = EKSBackend.create_cluster
 _describe_cluster = EKSBackend.describe_cluster
 
@@ -49,13 +55,17 @@ _ids = itertools.count(1)
 
 def install() -> None:
     """Put all of it in place of moto's."""
-    EKSBackend.create_cluster = _being_made  # type: ignore[method-assign]
-    EKSBackend.describe_cluster = _made_by_now  # type: ignore[method-assign]
-    Route53Backend.change_resource_record_sets = _all_or_nothing  # type: ignore[method-assign]
-    Route53.change_resource_record_sets = _changing  # type: ignore[method-assign]
-    Route53.get_change = _change  # type: ignore[method-assign]
-    ServiceQuotasResponse.get_service_quota = _quota  # type: ignore[method-assign, assignment]
-    ServiceQuotasResponse.get_aws_default_service_quota = _quota  # type: ignore[attr-defined]
+    replace_methods(EKSBackend, create_cluster=_being_made, describe_cluster=_made_by_now)
+    replace_methods(EBSBackend, describe_snapshots=_own_snapshots)
+    replace_methods(SecretsManagerBackend, put_secret_value=_put_unless_going)
+    replace_methods(Route53Backend, change_resource_record_sets=_all_or_nothing)
+    replace_methods(Route53, change_resource_record_sets=_changing, get_change=_change)
+    replace_methods(
+        ServiceQuotasResponse,
+        get_service_quota=_quota,
+        get_aws_default_service_quota=_quota,
+        get_service_quota_increase_request_from_template=_template,
+    )
 
 
 def has_cluster(account: str, region: str, name: str, endpoint: str, ca: str) -> None:
@@ -103,6 +113,18 @@ def _made_by_now(self: EKSBackend, name: str) -> Cluster:
     return cluster
 
 
+def _own_snapshots(self: EBSBackend, *args: Any, **kwargs: Any) -> list[Any]:
+    """Return the account's own: moto shows each account AWS's own hundreds, whatever is asked."""
+    found = _describe_snapshots(self, *args, **kwargs)
+    return [one for one in found if one.owner_id == self.account_id]  # type: ignore[attr-defined]
+
+
+def _put_unless_going(self: SecretsManagerBackend, secret_id: str, **asked: Any) -> str:
+    if self._is_valid_identifier(secret_id) and self.secrets[secret_id].is_deleted():
+        raise InvalidRequestException("the secret was marked for deletion")
+    return _put_secret_value(self, secret_id, **asked)
+
+
 def _all_or_nothing(self: Route53Backend, zoneid: str, change_list: list[dict[str, Any]]) -> None:
     """Carry out a batch on a copy, which takes the zone's place when nothing was wrong with it."""
     zone = self.get_hosted_zone(zoneid)
@@ -130,11 +152,11 @@ def _record_set(asked: dict[str, Any], zone: FakeZone) -> RecordSet:
     if not name.endswith("." + zone.name) and name != zone.name:
         raise _invalid(f"RRSet with DNS name {name} is not permitted in zone {zone.name}")
     records = [one["Value"] for one in asked.get("ResourceRecords", [])]
-    return RecordSet({**asked, "Name": name, "ResourceRecords": records})
+    return RecordSet({**asked, "Name": name, "ResourceRecords": records})  # type: ignore[abstract]  # It is moto's own way.
 
 
 def _same(one: RecordSet, other: RecordSet) -> bool:
-    return int(one.ttl) == int(other.ttl) and sorted(one.records) == sorted(other.records)
+    return str(one.ttl) == str(other.ttl) and sorted(one.records) == sorted(other.records)
 
 
 def _invalid(message: str) -> Route53ClientError:
@@ -166,21 +188,24 @@ def _told(change: str) -> ActionResult:
     return ActionResult({"ChangeInfo": {"Id": change, "Status": status, "SubmittedAt": submitted}})
 
 
-def _quota(response: ServiceQuotasResponse) -> ActionResult:
+def _quota(response: ServiceQuotasResponse) -> str:
     asked = json.loads(response.body)
     name = f"{asked['ServiceCode']}/{asked['QuotaCode']}"
     if name == "organizations/L-E619E033":
         value: float | None = float(WORLD.account_limit)
     else:
         value = WORLD.quotas.get(name, DEFAULT_QUOTAS.get(name))
+    return _quota_told("Quota", "Value", asked, value)
+
+
+def _template(response: ServiceQuotasResponse) -> str:
+    asked = json.loads(response.body)
+    value = WORLD.quota_template.get(f"{asked['ServiceCode']}/{asked['QuotaCode']}")
+    return _quota_told("ServiceQuotaIncreaseRequestInTemplate", "DesiredValue", asked, value)
+
+
+def _quota_told(what: str, how_much: str, asked: dict[str, Any], value: float | None) -> str:
     if value is None:
         raise NoSuchResource
-    return json.dumps(  # type: ignore[return-value]
-        {
-            "Quota": {
-                "ServiceCode": asked["ServiceCode"],
-                "QuotaCode": asked["QuotaCode"],
-                "Value": value,
-            }
-        }
-    )
+    codes = {key: asked[key] for key in ("ServiceCode", "QuotaCode")}
+    return json.dumps({what: {**codes, how_much: value}})

@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
+import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import httpx
+import pytest
 
 from cells.providers.aws.permissions import DELEGATION, NAMES, SECRETS, wanted
 from cells.providers.aws.settings import AwsSettings
@@ -23,6 +26,8 @@ MANAGEMENT = "123456789012"
 EXTERNAL_ID = "fleet-7"
 STATE_BUCKET = "fleet-terraform-state"
 START_SECONDS = 60
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""The stand-in has none; httpx would read every authority there is for each client."""
 _ROOT = Path(__file__).parents[3]
 
 
@@ -48,19 +53,17 @@ class RunningAws:
 
     def client(self, service: str, region: str = REGION, account: str = MANAGEMENT) -> Any:
         """Return a client of somebody who may do everything in the account."""
-        session = boto3.session.Session("AKIAIOSFODNN7ADMIN00", "secret", region_name=region)
-        if account != MANAGEMENT:
-            sts = session.client("sts", endpoint_url=self.url)
-            taken = sts.assume_role(
-                RoleArn=f"arn:aws:iam::{account}:role/controlplane-cell", RoleSessionName="test"
-            )["Credentials"]
-            session = boto3.session.Session(
-                taken["AccessKeyId"],
-                taken["SecretAccessKey"],
-                taken["SessionToken"],
-                region_name=region,
-            )
-        return session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        return _client(self.url, service, region, account)
+
+    def acting_as(self, environment: Mapping[str, str]) -> Callable[[str], Any]:
+        """Return what makes clients with the credentials of an environment."""
+        session = boto3.session.Session(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            environment["AWS_SESSION_TOKEN"],
+            region_name=environment["AWS_REGION"],
+        )
+        return lambda service: session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
 
     async def reset(self) -> None:
         """Forget everything."""
@@ -73,9 +76,10 @@ class RunningAws:
     async def break_(self, *faults: Fault) -> None:
         await self._steer("faults", [fault.wire() for fault in faults])
 
-    async def fired(self) -> dict[str, int]:
-        """Return how often faults happened, by `<session> <operation> <kind>`."""
-        return dict(await self._steer("fired"))
+    async def fired(self, session: str | None = None) -> dict[str, int]:
+        """Return how often faults happened, by `<operation> <kind>`: to everybody, or to one
+        session, whose faults are over with that."""
+        return dict(await self._steer("fired", session))
 
     async def calls(self, session: str | None = None) -> Counter[str]:
         """Return how often each operation was asked for: by everybody, or by one session."""
@@ -149,7 +153,7 @@ class RunningAws:
         )
 
     async def _steer(self, what: str, told: object = None) -> Any:
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60, verify=_NO_TLS) as client:
             answer = await client.post(f"{self.url}{STEERING}{what}", json=told)
             answer.raise_for_status()
         return answer.json()
@@ -176,6 +180,30 @@ async def running_aws() -> AsyncIterator[RunningAws]:
     finally:
         process.terminate()
         await process.wait()
+
+
+@functools.cache
+def _client(url: str, service: str, region: str, account: str) -> Any:
+    if account == MANAGEMENT:
+        session = boto3.session.Session("AKIAIOSFODNN7ADMIN00", "secret")
+    else:
+        role = f"arn:aws:iam::{account}:role/controlplane-cell"
+        sts = _client(url, "sts", REGION, MANAGEMENT)
+        taken = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        session = boto3.session.Session(
+            taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"]
+        )
+    return session.client(service, region_name=region, endpoint_url=url)  # type: ignore[call-overload]
+
+
+@contextlib.asynccontextmanager
+async def alone_in(aws: RunningAws) -> AsyncIterator[RunningAws]:
+    """Have the stand-in know nothing, and this process's clients find it, until the block ends."""
+    await aws.reset()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        yield aws
 
 
 def _of_aws(name: str) -> bool:

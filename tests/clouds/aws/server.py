@@ -28,8 +28,12 @@ from botocore.credentials import Credentials
 from moto import settings
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.moto_api._internal.models import moto_api_backend
-from moto.moto_server.werkzeug_app import BackendRequest
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    BackendRequest,
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
@@ -79,6 +83,8 @@ class StandIn:
                 time.sleep(SLOW_SECONDS)
             case Kind.THROTTLE | Kind.ERROR | Kind.DENIED | Kind.QUOTA:
                 return _refused(operation, request, fault)(environ, start_response)
+            case Kind.LOST | None:
+                pass
         answer = self._answered(request)
         if fault is Kind.LOST:
             _cut(environ)
@@ -109,9 +115,8 @@ class StandIn:
         }
         body = urlencode({"Action": query["Action"], "Version": query["Version"]}).encode()
         asked = BackendRequest({**environ, **headers, "CONTENT_LENGTH": str(len(body))})
-        asked._cached_data = body  # type: ignore[attr-defined]
-        with narrowing.trusted():
-            return self._answered(asked)
+        asked._cached_data = body
+        return self._answered(asked)
 
     def _steered(self, request: BackendRequest) -> Response:
         told = json.loads(request.get_data() or b"null")
@@ -120,7 +125,7 @@ class StandIn:
                 for fault in told:
                     self._faults.add(Fault.from_wire(fault))
             case "fired":
-                return Response(json.dumps(self._faults.fired()))
+                return Response(json.dumps(self._faults.fired(told)))
             case "calls":
                 return Response(json.dumps(self._calls))
             case "quiet":

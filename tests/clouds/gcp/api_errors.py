@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 HTTP = {
@@ -99,7 +100,7 @@ class ApiError(Exception):
 
     def grpc_status(self) -> status_pb2.Status:
         """Return it as gRPC carries it, details and all."""
-        details = []
+        details: list[Message] = []
         if self.reason:
             details.append(
                 error_details_pb2.ErrorInfo(

@@ -28,7 +28,9 @@ class Front:
         caller = self.tokens.get(token)
         if caller is None:
             raise ApiError(
-                "UNAUTHENTICATED", "Request had invalid authentication credentials.", "ACCESS_TOKEN_EXPIRED"
+                "UNAUTHENTICATED",
+                "Request had invalid authentication credentials.",
+                "ACCESS_TOKEN_EXPIRED",
             )
         self.calls[call] += 1
         self.callers.setdefault(call, set()).add(caller)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.auth.credentials import AnonymousCredentials
 from google.cloud.resourcemanager_v3.services.folders.transports import FoldersGrpcTransport
 from google.cloud.resourcemanager_v3.services.projects.transports import ProjectsGrpcTransport
 from google.iam.v1 import iam_policy_pb2
@@ -23,14 +24,16 @@ _IAM = {
 } | {"TestIamPermissions": iam_policy_pb2.TestIamPermissionsRequest}
 """Requests that are older than the others, and do not say what they are."""
 
+_NOBODY = AnonymousCredentials()  # type: ignore[no-untyped-call]  # Has no types.
+
 
 @dataclass(frozen=True)
-class GrpcApi(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc's types make it Any.
+class GrpcApi(grpc.GenericRpcHandler):
     front: Front
     handlers: dict[str, Handler] = field(default_factory=dict)
     """By `Projects.GetProject` and its like."""
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         service, method = details.method.lstrip("/").split("/")
         call = f"{service.rpartition('.')[2]}.{method}"
         read = _REQUESTS.get(call)
@@ -65,11 +68,14 @@ class GrpcApi(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc's types mak
         return server, f"http://127.0.0.1:{port}"
 
 
-class _Recorder(grpc.Channel):  # type: ignore[misc]  # grpc's types make it Any.
+class _Recorder:
     """Notes which methods a transport would call, instead of calling them."""
 
     def __init__(self) -> None:
         self.methods: dict[str, Any] = {}
+
+    def opened(self, *_: Any, **__: Any) -> "_Recorder":
+        return self
 
     def unary_unary(
         self,
@@ -81,19 +87,6 @@ class _Recorder(grpc.Channel):  # type: ignore[misc]  # grpc's types make it Any
         self.methods[method] = request_serializer
         return lambda *_, **__: None
 
-    unary_stream = stream_unary = stream_stream = unary_unary
-
-    def subscribe(self, *_: Any, **__: Any) -> None: ...
-
-    def unsubscribe(self, *_: Any) -> None: ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> "_Recorder":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
 
 def _requests(transports: Sequence[type[Any]]) -> dict[str, Callable[[bytes], Any]]:
     """Return, by call, what reads its request."""
@@ -102,16 +95,22 @@ def _requests(transports: Sequence[type[Any]]) -> dict[str, Callable[[bytes], An
     }
     for transport in transports:
         recorder = _Recorder()
-        made = transport(channel=recorder)
+        made = transport(channel=recorder.opened, credentials=_NOBODY)
         made._logged_channel, made._stubs = recorder, {}
         for name, attribute in vars(transport).items():
-            if isinstance(attribute, property) and name not in ("operations_client", "kind"):
+            if isinstance(attribute, property) and name not in (
+                "operations_client",
+                "kind",
+                "get_operation",
+            ):
                 getattr(made, name)
         for path, serializer in recorder.methods.items():
             service, method = path.lstrip("/").split("/")
-            kind = _IAM.get(method) or serializer.__self__
-            read = kind.FromString if method in _IAM else kind.deserialize
-            found[f"{service.rpartition('.')[2]}.{method}"] = read
+            call = f"{service.rpartition('.')[2]}.{method}"
+            if method in _IAM:
+                found[call] = _IAM[method].FromString
+            elif call not in found:
+                found[call] = serializer.__self__.deserialize
     return found
 
 

@@ -114,7 +114,7 @@ def _path(base: str, method: Json) -> re.Pattern[str]:
     def group(matched: re.Match[str]) -> str:
         name = matched[2]
         form = method["parameters"][name].get("pattern", "^[^/]+$")
-        return f"(?P<{name}>{form[1:-1]})"
+        return f"(?P<{name}>{form.removeprefix('^').removesuffix('$')})"
 
     pattern = re.sub(r"\{(\+?)(\w+)\}", group, method["path"])
     return re.compile(f"/{re.escape(base)}{pattern}")

@@ -18,7 +18,10 @@ def arguments_here(start: Start) -> list[str]:
         name, _, value = word.partition("=")
         if name in _CONFIG:
             at = place if value else place + 1
-            here = str(_brought_here(Path(value or arguments[at]), start))
+            file = Path(value or arguments[at])
+            if not file.exists():
+                continue  # Envoy says so itself.
+            here = str(_brought_here(file, start))
             arguments[at] = f"{name}={here}" if value else here
     return arguments
 

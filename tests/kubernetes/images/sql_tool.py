@@ -16,7 +16,7 @@ _LATEST = {
     (1, 31): {"temporal": "1.19", "visibility": "1.14"},
     (1, 32): {"temporal": "1.19", "visibility": "1.14"},
 }
-"""By the server's minor version: the schema versions that its tools bring."""
+"""By the server's minor version: the schema versions that its tools bring, as do later ones."""
 _SCHEMAS = {f"postgresql/v12/{name}": name for name in ("temporal", "visibility")}
 
 _TABLES = """
@@ -105,8 +105,8 @@ def _set_up(connection: psycopg.Connection, version: str) -> None:
 
 
 def _update(connection: psycopg.Connection, schema: str, version: str) -> None:
-    major, minor, *_ = (int(part) for part in os.environ["NODE_VERSION"].split("."))
-    latest = _LATEST[major, minor][schema]
+    server = _order(os.environ["NODE_VERSION"])
+    latest = _LATEST[max(known for known in _LATEST if known <= server)][schema]
     wanted = version or latest
     row = connection.execute(
         "SELECT curr_version FROM schema_version WHERE version_partition = 0 FOR UPDATE"

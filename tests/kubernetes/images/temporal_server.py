@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _become_server(config: Any) -> None:
-    ports = json.loads(os.environ["NODE_NAMED_PORTS"])
+    ports = json.loads(os.environ["NODE_PORTS"])
     program = os.environ["NODE_TEMPORAL"]
     values = _dynamic(Path(config["dynamicConfigClient"]["filepath"]))
     os.execv(  # noqa: S606 - no shell is wanted.
@@ -85,8 +85,9 @@ def _say_healthy() -> None:
         def Check(self, request: Any, context: Any) -> Any:  # noqa: ARG002
             return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
-    ports = json.loads(os.environ["NODE_NAMED_PORTS"])
-    start_http_server(ports.pop("metrics"), "127.0.0.1")
+    ports = json.loads(os.environ["NODE_PORTS"])
+    if "metrics" in ports:
+        start_http_server(ports.pop("metrics"), "127.0.0.1")
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     health_pb2_grpc.add_HealthServicer_to_server(_Anything(), server)
     for port in ports.values():

@@ -14,10 +14,15 @@ from temporalio.exceptions import ApplicationError
 from controlplane.errors import ErrorType
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import DNS_UPDATE_KEY
+from provisioning.dns.cloud_dns import CloudDns
 from provisioning.dns.rfc2136 import Rfc2136Dns
 from provisioning.memory import MemoryDns, MemoryWorld
 from provisioning.ports import Dns
 from provisioning.types import DnsFacts
+from tests.clouds.aws.running import RunningAws
+from tests.clouds.aws.zones import zone_in
+from tests.clouds.gcp.mirror import mirrored
+from tests.clouds.gcp.stand_in import FLEET_ZONE, HOME, running_gcp
 from tests.local.dns.running import ZONE, new_config, running
 
 TTL = timedelta(seconds=15)
@@ -39,9 +44,29 @@ async def memory(folder: Path) -> AsyncIterator[Dns]:  # noqa: ARG001 - the othe
     yield MemoryDns(MemoryWorld())
 
 
-@pytest.fixture(params=[rfc2136, memory])
-async def names(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Dns]:
-    async with request.param(tmp_path) as made:
+@contextlib.asynccontextmanager
+async def cloud_dns(folder: Path) -> AsyncIterator[Dns]:
+    config = new_config(folder)
+    async with (
+        running(config) as server,
+        running_gcp(folder) as stand_in,
+        mirrored(stand_in.world, server),
+    ):
+        yield CloudDns(ZONE, HOME, FLEET_ZONE, (config.listen,), stand_in.google)
+
+
+@contextlib.asynccontextmanager
+async def route53(aws: RunningAws) -> AsyncIterator[Dns]:
+    async with zone_in(aws, ZONE) as zone:
+        yield zone
+
+
+@pytest.fixture(params=[rfc2136, cloud_dns, memory, route53])
+async def names(
+    request: pytest.FixtureRequest, tmp_path: Path, aws: RunningAws
+) -> AsyncIterator[Dns]:
+    where = aws if request.param is route53 else tmp_path
+    async with request.param(where) as made:
         yield made
 
 

@@ -3,18 +3,13 @@
 It has the real schemas of the provider `name` and keeps what it makes in a file of `folder`.
 """
 
-import base64
 import os
 import sys
 import threading
 from concurrent import futures
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tf.gen import grpc_controller_pb2 as controller
 from tf.gen import grpc_controller_pb2_grpc as controller_rpc
 from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
@@ -45,16 +40,17 @@ def main(name: str, folder: Path) -> None:
     )
     controller_rpc.add_GRPCControllerServicer_to_server(_Controller(done), server)
     stdio_rpc.add_GRPCStdioServicer_to_server(_Stdio(done), server)
-    key, certificate = _certificate()
+    # Made once for a folder: a key takes longer than all the rest.
+    certificate = (folder / "provider.pem").read_bytes()
     port = server.add_secure_port(
         "127.0.0.1:0",
         grpc.ssl_server_credentials(
-            [(key, certificate.public_bytes(serialization.Encoding.PEM))],
+            [((folder / "provider-key.pem").read_bytes(), certificate)],
             root_certificates=os.environ.get("PLUGIN_CLIENT_CERT", "").encode() or None,
         ),
     )
     server.start()
-    der = base64.b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode()
+    der = "".join(certificate.decode().splitlines()[1:-1])
     print(f"1|6|tcp|127.0.0.1:{port}|grpc|{der.rstrip('=')}", flush=True)
     terraform = os.getppid()
     while not done.wait(_WATCH_SECONDS):
@@ -79,31 +75,6 @@ class _Stdio(stdio_rpc.GRPCStdioServicer):  # type: ignore[misc]  # Generated.
     def StreamStdio(self, _request: object, _context: object) -> object:
         self._done.wait()
         return iter([])
-
-
-def _certificate() -> tuple[bytes, x509.Certificate]:
-    """Return a key in PEM and a certificate for the one connection to this process."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private, certificate
 
 
 if __name__ == "__main__":

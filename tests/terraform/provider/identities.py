@@ -31,34 +31,45 @@ _AWS = {
     "aws_s3_bucket": "{bucket}",
 }
 
-_PLACES = ("zone", "region", "location")
+_PLACE = "projects/{project}/regions/{region}"
+_GOOGLE = {
+    "google_compute_address": f"{_PLACE}/addresses/{{name}}",
+    "google_compute_firewall": "projects/{project}/global/firewalls/{name}",
+    "google_compute_forwarding_rule": f"{_PLACE}/forwardingRules/{{name}}",
+    "google_compute_instance_group_named_port": "{group}/{port}/{name}",
+    "google_compute_network": "projects/{project}/global/networks/{name}",
+    "google_compute_region_backend_service": f"{_PLACE}/backendServices/{{name}}",
+    "google_compute_region_health_check": f"{_PLACE}/healthChecks/{{name}}",
+    "google_compute_region_target_tcp_proxy": f"{_PLACE}/targetTcpProxies/{{name}}",
+    "google_compute_router": f"{_PLACE}/routers/{{name}}",
+    "google_compute_router_nat": f"{_PLACE}/routers/{{router}}/{{name}}",
+    "google_compute_service_attachment": f"{_PLACE}/serviceAttachments/{{name}}",
+    "google_compute_subnetwork": f"{_PLACE}/subnetworks/{{name}}",
+    "google_container_cluster": "projects/{project}/locations/{location}/clusters/{name}",
+    "google_container_node_pool": "{cluster}/nodePools/{name}",
+    "google_dns_managed_zone": "projects/{project}/managedZones/{name}",
+    "google_dns_record_set": "projects/{project}/managedZones/{managed_zone}/rrsets/{name}/{type}",
+    "google_kms_crypto_key": "{key_ring}/cryptoKeys/{name}",
+    "google_kms_key_ring": "projects/{project}/locations/{location}/keyRings/{name}",
+    "google_network_connectivity_spoke": "projects/{project}/locations/{location}/spokes/{name}",
+    "google_secret_manager_secret": "projects/{project}/secrets/{secret_id}",
+    "google_service_account": (
+        "projects/{project}/serviceAccounts/{account_id}@{project}.iam.gserviceaccount.com"
+    ),
+    "google_sql_database_instance": "projects/{project}/instances/{name}",
+}
 
 
 def named_identity(kind: str, values: Values, account: str, region: str) -> str | None:
     """Return what a resource is called by who makes it; None for one that the cloud names."""
-    if kind.startswith("google_"):
-        return _google(kind, values, account)
-    template = _AWS.get(kind)
+    template = {**_AWS, **_GOOGLE}.get(kind)
     if template is None:
         return None
+    known = {"account": account, "project": account, "region": region}
     try:
-        return template.format_map({"account": account, "region": region, **_given(values)})
+        return template.format_map({**known, **_given(values)})
     except KeyError:
         return None  # It has a name prefix, or none: the cloud completes it.
-
-
-def _google(kind: str, values: Values, project: str) -> str | None:
-    given = _given(values)
-    name = given.get("name") or given.get("account_id") or given.get("secret_id")
-    if name is None:
-        return None
-    if str(name).startswith("projects/"):
-        return str(name)
-    parent = given.get("key_ring") or given.get("cluster") or given.get("managed_zone")
-    place = next((f"{key}s/{given[key]}" for key in _PLACES if key in given), "global")
-    within = f"{parent}/" if parent else ""
-    collection = kind.removeprefix("google_")
-    return f"projects/{given.get('project', project)}/{place}/{within}{collection}/{name}"
 
 
 def _given(values: Values) -> Values:

@@ -24,6 +24,10 @@ class Refused(Exception):
     """The cloud's answer to a call that it does not carry out."""
 
 
+class Broken(Exception):
+    """The cloud's answer to a call that it has begun to carry out."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong with the resources of one type."""
@@ -114,9 +118,9 @@ class PretendedCloud:
     def _suffer(self, fault: Fault) -> None:
         while fault.held and Path(fault.held).exists():
             if self._stopped.wait(_LOOK_SECONDS):
-                raise Refused("context canceled")
+                raise Broken("context canceled")
         if fault.broken:
-            raise Refused(fault.broken)
+            raise Broken(fault.broken)
 
     def _read(self, name: str) -> Values:
         with self._locked():

@@ -11,7 +11,7 @@ from tf.gen import tfplugin_pb2_grpc as rpc
 from tests.terraform.cdktn import Block, Type
 from tests.terraform.provider import plausible
 from tests.terraform.provider.identities import named_identity
-from tests.terraform.provider.pretended_cloud import PretendedCloud, Refused
+from tests.terraform.provider.pretended_cloud import Broken, PretendedCloud, Refused
 from tests.terraform.provider.values import (
     UNKNOWN,
     Values,
@@ -96,9 +96,8 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
         )
 
     def ReadResource(self, request: Any, _context: Any) -> Any:
-        values = decoded(request.current_state) or {}
-        found = self._cloud.resource(request.type_name, str(values.get("id")))
-        return protocol.ReadResource.Response(new_state=encoded(found))
+        found = self._cloud.resource(request.type_name, request.private.decode())
+        return protocol.ReadResource.Response(new_state=encoded(found), private=request.private)
 
     def ImportResourceState(self, request: Any, _context: Any) -> Any:
         found = self._cloud.resource(request.type_name, request.id)
@@ -106,7 +105,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
             # As providers of the older kind do: what is read next is not there.
             block = self._resources[request.type_name]
             found = dict.fromkeys((*block["attributes"], *block["block_types"]))
-            found |= {"id": request.id}
+            found |= {"id": request.id} if "id" in block["attributes"] else {}
             found |= {
                 name: []
                 for name, nested in block["block_types"].items()
@@ -115,7 +114,9 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
         return protocol.ImportResourceState.Response(
             imported_resources=[
                 protocol.ImportResourceState.ImportedResource(
-                    type_name=request.type_name, state=encoded(found)
+                    type_name=request.type_name,
+                    state=encoded(found),
+                    private=request.id.encode(),
                 )
             ]
         )
@@ -148,6 +149,7 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
             planned = self._merged(block, planned)
         return protocol.PlanResourceChange.Response(
             planned_state=encoded(planned),
+            planned_private=request.prior_private,
             requires_replace=[
                 protocol.AttributePath(steps=[protocol.AttributePath.Step(attribute_name=name)])
                 for name in replacing
@@ -158,39 +160,25 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
     def ApplyResourceChange(self, request: Any, _context: Any) -> Any:
         prior, planned = decoded(request.prior_state), decoded(request.planned_state)
         kind = request.type_name
-        made = None
+        identity, made = request.planned_private.decode(), None
         try:
             if planned is None:
-                assert prior is not None
-                made = prior
-                self._cloud.delete(kind, prior["id"])
-                made = None
+                self._cloud.delete(kind, identity)
             elif prior is None:
                 identity, made = self._made(kind, known(planned))
-                self._create(kind, identity, made)
+                self._cloud.create(kind, identity, made)
             else:
                 made = known(planned)
-                self._cloud.update(kind, made["id"], made)
-        except _NothingMade as error:
-            return self._failed(kind, str(error), None)
+                self._cloud.update(kind, identity, made)
         except Refused as error:
-            return self._failed(kind, str(error), made)
-        return protocol.ApplyResourceChange.Response(
-            new_state=encoded(made), legacy_type_system=True
-        )
+            return self._applied(identity, prior, f"{kind}: {error}")
+        except Broken as error:
+            return self._applied(identity, made, f"{kind}: {error}")
+        return self._applied(identity, made)
 
     def StopProvider(self, _request: Any, _context: Any) -> Any:
         self._cloud.stop()
         return protocol.StopProvider.Response()
-
-    def _create(self, kind: str, identity: str, made: Values) -> None:
-        try:
-            self._cloud.create(kind, identity, made)
-        except Refused as error:
-            # Once it is there, it is there, whatever came after.
-            if self._cloud.resource(kind, identity) != made:
-                raise _NothingMade(str(error)) from error
-            raise
 
     def _made(self, kind: str, values: Values) -> tuple[str, Values]:
         """Return a new resource and its identity."""
@@ -203,7 +191,9 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
             return plausible.plausible(kind, identity, self._account, self._region, name, type_)
 
         block = self._resources[kind]
-        values = {**values, "id": identity, **self._computed_blocks(kind, identity)}
+        values = {**values, **self._computed_blocks(kind, identity)}
+        if "id" in block["attributes"]:
+            values["id"] = identity
         return identity, completed(block, self._merged(block, values), make)
 
     def _computed_blocks(self, kind: str, identity: str = "") -> Values:
@@ -223,20 +213,17 @@ class Provider(rpc.ProviderServicer):  # type: ignore[misc]  # Generated.
                 )
         return merged
 
-    def _failed(self, kind: str, why: str, made: Values | None) -> Any:
+    def _applied(self, identity: str, made: Values | None, error: str = "") -> Any:
+        diagnostics = [
+            protocol.Diagnostic(severity=protocol.Diagnostic.ERROR, summary=error, detail=error)
+        ]
         return protocol.ApplyResourceChange.Response(
             new_state=encoded(made),
+            # What the provider keeps for itself: not every resource has an id to be found by.
+            private=identity.encode(),
             legacy_type_system=True,
-            diagnostics=[
-                protocol.Diagnostic(
-                    severity=protocol.Diagnostic.ERROR, summary=f"{kind}: {why}", detail=why
-                )
-            ],
+            diagnostics=diagnostics if error else [],
         )
-
-
-class _NothingMade(Exception):
-    """The cloud refused before there was anything."""
 
 
 def _schema(block: Block) -> Any:

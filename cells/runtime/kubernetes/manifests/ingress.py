@@ -62,6 +62,7 @@ def gatekeeper_file(layout: Layout, settings: KubernetesSettings) -> str:
         prober_ca_file=AUTHORITIES_FOLDER / "prober.pem",
         peer_ca_file=AUTHORITIES_FOLDER / "peer.pem",
         envoy_folder=ENVOY_FOLDER,
+        companions=f"{INGRESS}-pods.{layout.namespace}.svc:{HEALTH_PORT}",
     )
     return json.dumps({name: str(value) for name, value in asdict(config).items()}, indent=2)
 

@@ -97,6 +97,7 @@ def _ingress(layout: Layout, settings: KubernetesSettings) -> Json:
     clients = _blocks(*networks.clients, *networks.fleet, layout.immutable.network)
     control_plane = _blocks(*networks.control_plane, layout.immutable.network)
     frontend = [{"podSelector": {"matchLabels": selector(layout, Service.FRONTEND)}}]
+    companions = [{"podSelector": {"matchLabels": selector(layout, INGRESS)}}]
     return _policy(
         layout,
         INGRESS,
@@ -104,9 +105,11 @@ def _ingress(layout: Layout, settings: KubernetesSettings) -> Json:
         arriving=[
             {"from": clients, "ports": _ports(ingress.LISTEN_PORT)},
             {"from": control_plane, "ports": _ports(ingress.STATUS_PORT, ingress.HEALTH_PORT)},
+            {"from": companions, "ports": _ports(ingress.HEALTH_PORT)},
         ],
         leaving=[
             {"to": frontend, "ports": _ports(RPC_PORTS[Service.FRONTEND])},
+            {"to": companions, "ports": _ports(ingress.HEALTH_PORT)},
             {"to": _blocks(layout.immutable.network), "ports": _ports(layout.database_port)},
             # Other cells' ingresses, to which it passes requests on.
             {

@@ -81,7 +81,7 @@ def manifests(
             *ingress_files,
             ingress_secret,
             *services.balanced(layout, settings),
-            services.inner(layout),
+            *services.inner(layout),
             temporal.headless_metrics(layout),
             *(
                 temporal.disruption_budget(layout, component, features)

@@ -2,6 +2,7 @@
 
 from cells.runtime.kubernetes.documents import Json
 from cells.runtime.kubernetes.layout import Layout
+from cells.runtime.kubernetes.manifests.ingress import HEALTH_PORT
 from cells.runtime.kubernetes.manifests.naming import INGRESS, Service, manifest, selector
 from cells.runtime.kubernetes.settings import KubernetesSettings
 from cells.runtime.kubernetes.temporal_config import RPC_PORTS
@@ -16,7 +17,6 @@ def balanced(layout: Layout, settings: KubernetesSettings) -> list[Json]:
     """Return the Services that load balancers lead to; the cloud tells their addresses."""
     ports, networks = settings.ports, settings.networks
     control_plane = (*networks.control_plane, layout.immutable.network)
-    ingress_sources = networks.clients
     return [
         _balanced(
             layout, FRONTEND, Service.FRONTEND, {"rpc": ports.frontend}, sources=control_plane
@@ -40,22 +40,30 @@ def balanced(layout: Layout, settings: KubernetesSettings) -> list[Json]:
             INGRESS,
             INGRESS,
             {"ingress": ports.ingress},
-            sources=ingress_sources,
+            # Who connects privately comes from within the cell's own network.
+            sources=(*networks.clients, layout.immutable.network),
             public=settings.ingress_is_public,
+            node_port=settings.ingress_node_port,
         ),
     ]
 
 
-def inner(layout: Layout) -> Json:
-    """Return the Service by which Envoy finds every frontend pod, to balance requests over them."""
-    port = RPC_PORTS[Service.FRONTEND]
+def inner(layout: Layout) -> list[Json]:
+    """Return the Services that lead to every pod by itself: by one Envoy balances requests over the
+    frontends, by the other gatekeepers find each other."""
+    return [
+        _headless(layout, Service.FRONTEND, "rpc", RPC_PORTS[Service.FRONTEND]),
+        _headless(layout, INGRESS, "health", HEALTH_PORT),
+    ]
+
+
+def _headless(layout: Layout, component: str, target: str, port: int) -> Json:
     spec: Json = {
         "clusterIP": "None",
-        "selector": selector(layout, Service.FRONTEND),
-        "ports": [_port("rpc", port)],
+        "selector": selector(layout, component),
+        "ports": [_port(target, port)],
     }
-    name = f"{Service.FRONTEND}-pods"
-    return manifest("v1", "Service", layout, name, Service.FRONTEND, spec=spec)
+    return manifest("v1", "Service", layout, f"{component}-pods", component, spec=spec)
 
 
 def _balanced(
@@ -66,11 +74,13 @@ def _balanced(
     *,
     sources: tuple[str, ...],
     public: bool = False,
+    node_port: int = 0,
 ) -> Json:
+    fixed: Json = {"nodePort": node_port} if node_port else {}
     spec: Json = {
         "type": "LoadBalancer",
         "selector": selector(layout, component),
-        "ports": [_port(target, port) for target, port in ports.items()],
+        "ports": [{**_port(target, port), **fixed} for target, port in ports.items()],
         "loadBalancerSourceRanges": sorted(set(sources)),
         # Pods see who calls, and a node without a pod gets nothing.
         "externalTrafficPolicy": "Local",
@@ -85,17 +95,20 @@ def _balanced(
 def _annotations(layout: Layout, *, public: bool) -> Json:
     match layout.provider:
         case Provider.AWS:
+            # Those that the cloud controller of EKS itself reads.
             return {
-                f"{_AWS}type": "external",
-                f"{_AWS}nlb-target-type": "ip",
-                f"{_AWS}scheme": "internet-facing" if public else "internal",
-                f"{_AWS}attributes": "load_balancing.cross_zone.enabled=true",
-                f"{_AWS}target-group-attributes": (
-                    "deregistration_delay.timeout_seconds=30,preserve_client_ip.enabled=true"
-                ),
+                f"{_AWS}type": "nlb",
+                f"{_AWS}cross-zone-load-balancing-enabled": "true",
+                **({} if public else {f"{_AWS}internal": "true"}),
             }
         case Provider.GCP:
-            return {} if public else {"networking.gke.io/load-balancer-type": "Internal"}
+            if public:
+                return {}
+            return {
+                "networking.gke.io/load-balancer-type": "Internal",
+                # The control plane and other cells may be in other regions.
+                "networking.gke.io/internal-load-balancer-allow-global-access": "true",
+            }
 
 
 def _port(target: str, port: int) -> Json:

@@ -90,11 +90,6 @@ resource "aws_db_parameter_group" "this" {
     value = "1"
   }
 
-  parameter {
-    name  = "log_min_duration_statement"
-    value = "1000"
-  }
-
   # A client that died in a transaction must not hold locks for ever.
   parameter {
     name  = "idle_in_transaction_session_timeout"

@@ -11,7 +11,7 @@ locals {
     }
   }
 
-  routes = var.transit_gateway == "" ? [] : var.routed_networks
+  routes = var.transit_gateway == null ? [] : var.routed_networks
 }
 
 data "aws_availability_zones" "here" {
@@ -165,9 +165,9 @@ resource "aws_route_table_association" "data" {
 }
 
 resource "aws_ec2_transit_gateway_vpc_attachment" "this" {
-  count = var.transit_gateway == "" ? 0 : 1
+  count = var.transit_gateway == null ? 0 : 1
 
-  transit_gateway_id = var.transit_gateway
+  transit_gateway_id = var.transit_gateway.id
   vpc_id             = aws_vpc.this.id
   subnet_ids         = [for zone in local.zones : aws_subnet.data[zone].id]
   tags               = merge(var.tags, { Name = var.name })
@@ -180,7 +180,7 @@ resource "aws_route" "routed_from_nodes" {
 
   route_table_id         = aws_route_table.nodes[each.value[0]].id
   destination_cidr_block = each.value[1]
-  transit_gateway_id     = var.transit_gateway
+  transit_gateway_id     = var.transit_gateway.id
   depends_on             = [aws_ec2_transit_gateway_vpc_attachment.this]
 }
 
@@ -189,6 +189,6 @@ resource "aws_route" "routed_from_data" {
 
   route_table_id         = aws_route_table.data.id
   destination_cidr_block = each.value
-  transit_gateway_id     = var.transit_gateway
+  transit_gateway_id     = var.transit_gateway.id
   depends_on             = [aws_ec2_transit_gateway_vpc_attachment.this]
 }

@@ -19,9 +19,9 @@ variable "network" {
 }
 
 variable "transit_gateway" {
-  description = "The transit gateway through which routed_networks are reached. Empty: none is."
-  type        = string
-  default     = ""
+  description = "The transit gateway through which routed_networks are reached. An object, since whether there is one must be known before its id may be."
+  type        = object({ id = string })
+  default     = null
 }
 
 variable "routed_networks" {

@@ -58,6 +58,25 @@ resource "google_compute_subnetwork" "nodes" {
   }
 }
 
+# Nothing comes in but by a rule that says so; what is turned away is logged.
+resource "google_compute_firewall" "closed" {
+  project       = var.project
+  name          = "${var.name}-closed"
+  network       = google_compute_network.this.id
+  description   = "Everything that no other rule lets in"
+  direction     = "INGRESS"
+  priority      = 65534
+  source_ranges = ["0.0.0.0/0"]
+
+  deny {
+    protocol = "all"
+  }
+
+  log_config {
+    metadata = "INCLUDE_ALL_METADATA"
+  }
+}
+
 # Addresses of what is elsewhere and reached as if it were here, such as Cloud SQL.
 resource "google_compute_subnetwork" "endpoints" {
   project                  = var.project
@@ -133,14 +152,13 @@ resource "google_compute_router_nat" "this" {
 }
 
 resource "google_network_connectivity_spoke" "this" {
-  count = var.hub == "" ? 0 : 1
+  count = var.hub == null ? 0 : 1
 
-  project     = var.project
-  location    = "global"
-  name        = var.name
-  hub         = var.hub
-  description = "A cell of the fleet"
-  labels      = var.labels
+  project  = var.project
+  location = "global"
+  name     = var.name
+  hub      = var.hub.id
+  labels   = var.labels
 
   linked_vpc_network {
     uri = google_compute_network.this.self_link

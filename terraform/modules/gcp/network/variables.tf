@@ -24,9 +24,9 @@ variable "network" {
 }
 
 variable "hub" {
-  description = "Id of the Network Connectivity Center hub that the VPC joins. Empty: none."
-  type        = string
-  default     = ""
+  description = "The Network Connectivity Center hub that the VPC joins. An object, since whether there is one must be known before its id may be."
+  type        = object({ id = string })
+  default     = null
 }
 
 variable "labels" {
