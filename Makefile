@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.11+, make and a Python package index; nothing else.
+# `make demo` and `make test` need Python 3.11+, make and a Python package index, and nothing else
+# but, for tests of cells in clouds, Debian's apt: a Kubernetes control plane is built of its packages.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +26,7 @@ demo: install ## Start a fleet, create a namespace, complete a workflow through 
 
 # Real servers on a busy machine are late at times: the tests that fail are run once more, alone.
 test: install ## Run every check and every test
+	$(BIN)/python -m tests.kubernetes.binaries
 	$(BIN)/pytest -n 2 --dist loadgroup --max-worker-restart 0 --durations 15 || \
 	  { [ $$? -eq 1 ] && echo "Once more, alone:" && $(BIN)/pytest -v @.pytest_cache/failed; }
 

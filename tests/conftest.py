@@ -8,8 +8,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from tests.clouds.aws.running import RunningAws, running_aws
 from tests.engine import running_engine, running_engine_in_skipped_time
-from tests.failures import FLEET, Failures
+from tests.failures import FLEET, KUBERNETES, Failures
 from tests.fleet import RunningFleet, running_fleet
+from tests.kubernetes.cluster import RunningCluster, running_cluster
 from tests.postgres import RunningPostgres, running_postgres
 
 # Other tests share the processors: how long an example takes says nothing.
@@ -21,8 +22,9 @@ settings.register_profile(
 )
 settings.load_profile("shared")
 
-FLEET_TEST_SECONDS = 600
-"""The first test of a fleet waits for its start as well, on a machine that tests keep busy."""
+SHARED_SERVERS_SECONDS = 600
+"""The first test of a fleet or a cluster waits for its start as well, on a machine that tests keep
+busy."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,11 +67,20 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
         yield running
 
 
+@pytest.fixture(scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningCluster]:
+    """A Kubernetes cluster shared by the whole session: use a namespace of your own in it."""
+    async with running_cluster(tmp_path_factory.mktemp("kubernetes")) as running:
+        yield running
+
+
 @pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the fleet in one process, for `--dist loadgroup`: one fleet is enough."""
+    """Keep the tests of the fleet in one process, and those of the cluster, for `--dist loadgroup`:
+    one of each is enough."""
     for item in items:
-        if "fleet" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(FLEET))
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(FLEET_TEST_SECONDS))
+        for fixture, group in (("fleet", FLEET), ("cluster", KUBERNETES)):
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(group))
+                if item.get_closest_marker("timeout") is None:
+                    item.add_marker(pytest.mark.timeout(SHARED_SERVERS_SECONDS))

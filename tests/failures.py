@@ -4,14 +4,19 @@ Real servers on a busy machine are late at times: `make test` runs what failed a
 its own, with servers of its own. What passes only then is named there.
 """
 
+import re
 from pathlib import Path
 
 import pytest
 
 FLEET = "fleet"
 """The tests that share the fleet of one process."""
+KUBERNETES = "kubernetes"
+"""Those that share a cluster."""
+CHECKOV = "checkov"
+"""Those that share what checkov found."""
 
-_GROUP = f"@{FLEET}"
+_GROUPS = re.compile(f"@({FLEET}|{KUBERNETES}|{CHECKOV})$")
 """What `--dist loadgroup` adds to their names."""
 
 
@@ -32,7 +37,7 @@ class Failures:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not report.failed:
             return
-        self._names[report.nodeid.removesuffix(_GROUP)] = None
+        self._names[_GROUPS.sub("", report.nodeid)] = None
         if not self._crashed:
             self._noted.parent.mkdir(parents=True, exist_ok=True)
             self._noted.write_text("".join(f"{name}\n" for name in self._names))

@@ -42,23 +42,21 @@ class CellLifeWorkflow:
         self._refusals: dict[str, str] = {}
         """By operation: why a decommission may not begin."""
         self._published_revision = -1
-        self._is_leaving = False
+        self._is_publishing = False
 
     @workflow.run
     async def run(self, _: LifeState) -> LifeView:
         publishing = asyncio.create_task(self._keep_publishing())
         while not self._state.phase.is_over:
-            if self._should_roll_over() and workflow.all_handlers_finished():
-                await self._stop(publishing)
+            if publishing.done():
+                publishing.result()  # An error is a bug: it stops the workflow until a fix ships.
+            if self._should_roll_over() and await self._is_free():
                 workflow.continue_as_new(
                     self._state,
                     initial_versioning_behavior=ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
                 )
-            if publishing.done():
-                publishing.result()  # An error is a bug: it stops the workflow until a fix ships.
             await self._take(plan.next_step(self._state, workflow.now()))
-        await self._stop(publishing)
-        await self._publish()
+        await publishing
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._view()
 
@@ -213,25 +211,25 @@ class CellLifeWorkflow:
             )
 
     async def _keep_publishing(self) -> None:
-        while not self._is_leaving:
-            await workflow.wait_condition(
-                lambda: self._is_leaving or self._state.revision != self._published_revision
-            )
-            await self._publish()
+        """Publish what changes, until the tombstone is."""
+        state = self._state
+        while not (state.phase.is_over and self._published_revision == state.revision):
+            await workflow.wait_condition(lambda: state.revision != self._published_revision)
+            self._is_publishing = True
+            shown = self._view()
+            await steps.publish(shown)
+            self._published_revision = shown.revision
+            self._is_publishing = False
             with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._is_leaving, timeout=PUBLISH_EVERY)
+                await workflow.wait_condition(lambda: state.phase.is_over, timeout=PUBLISH_EVERY)
 
-    async def _stop(self, publishing: asyncio.Task[None]) -> None:
-        """Return at once, with nothing being published any more."""
-        # A cancellation is lost where an activity has just ended: so it is told as well.
-        self._is_leaving = True
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
+    async def _is_free(self) -> bool:
+        """Return whether the run may end: nobody waits for an answer, nothing is being published.
 
-    async def _publish(self) -> None:
-        shown = self._view()
-        await steps.publish(shown)
-        self._published_revision = shown.revision
+        What is being published is waited for: to cancel it would get lost where it has just ended.
+        """
+        await workflow.wait_condition(lambda: not self._is_publishing)
+        return workflow.all_handlers_finished()
 
     def _view(self) -> LifeView:
         return view(self._state, workflow.now())

@@ -15,6 +15,10 @@ _FIRST = 20_000
 _FEWEST = 1_000  # Few enough to be of no use: whoever draws at the same moment draws the same.
 
 
+_drawn: set[int] = set()
+"""By this process: whoever was given one may not be listening yet."""
+
+
 class NoFreePorts(FleetFailed):
     """The machine has no free ports left where we look for them."""
 
@@ -71,10 +75,12 @@ def _free_ports(count: int, used: set[int]) -> list[int]:
     for port in (*range(somewhere, end), *range(_FIRST, somewhere)):
         if len(found) == count:
             break
-        if port not in used and is_free(port):
+        if port not in used and port not in _drawn and is_free(port):
             found.append(port)
     if len(found) < count:
+        _drawn.clear()  # Perhaps what was drawn long ago is free again.
         raise NoFreePorts(f"found {len(found)} of {count} free ports from {_FIRST} upwards")
+    _drawn.update(found)
     return found
 
 

@@ -68,8 +68,8 @@ CELL_CONFIGURATION: Mapping[str, ConfigValue] = {
     "system.enableCrossNamespaceCommands": False,
     # How soon a server acts on being joined with another: once a minute by default.
     "system.clusterMetadataRefreshInterval": "1s",
-    # A poll that waits where its namespace has just become passive gets no task until it ends: after
-    # a minute by default.
+    # A poll that waits where its namespace has just become passive gets no task until it ends:
+    # after a minute by default.
     "matching.longPollExpirationInterval": "20s",
     # By default a restart forgets up to five minutes of how far a peer has read, and the peer
     # then silently misses what was written in between.

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from cells.types import Provider
 from provisioning.certificates.x509 import issue_client
+from rollout.types import Outcome, Phase
 from tests.clouds.aws.running import RunningAws
 from tests.e2e.aws_region import AwsRegion, FurnishedAws
 from tests.e2e.cloud_worker import connected_with
@@ -33,6 +34,14 @@ CELL = "aws-us-east-1-c9"
 SIBLING = "aws-us-east-1-c1"
 REGION = "aws-us-east-1"
 OLD, NEW = "1.31.2", "1.32.0"
+IMPATIENT = {
+    "rings": [
+        {"ring": ring, "batch_bake": "PT2S", "ring_bake": "PT3S", "tolerance": "0", "approvals": 0}
+        for ring in range(4)
+    ],
+    "visit": {"settle": "PT1S", "verify_for": "PT2S", "healthy_within": "PT60S"},
+}
+"""The rules of a fleet whose bakes take seconds; everything else is as by default."""
 
 
 @pytest.fixture
@@ -87,8 +96,17 @@ async def test_a_cell_is_built_on_aws_serves_a_tenant_is_upgraded_and_leaves_not
         await _succeeds(fleet, "cell", "cordon", SIBLING, "--reason", "the new one is to be tried")
         await _serves(fleet, tenant, "orders")
 
-        await tenant.deleted("orders")
-        await _succeeds(fleet, "cell", "decommission", CELL, "--yes")
+        await operator.release("temporal-1.32", server_version=NEW)
+        rollout = await operator.start("temporal-1.32", policy=IMPATIENT)
+        view = await operator.until(rollout, Phase.ENDED, Phase.HALTED, within=300)
+        assert view.outcome is Outcome.SUCCEEDED, view.message
+        assert (await operator.servers())[CELL] == NEW
+        await _serves(fleet, tenant, "bills")
+
+        await tenant.deleted("orders", "bills")
+        await _succeeds(
+            fleet, "cell", "decommission", CELL, "--yes", "--reason", "it was to be tried only"
+        )
 
         assert (await _json(fleet, "cell", "life", CELL))["phase"] == "Gone"
         assert terraform.cloud.census() == {}

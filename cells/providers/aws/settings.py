@@ -40,6 +40,8 @@ class AwsSettings:
     """Of the Route 53 zone in which zones of cells are delegated; empty: cells have none."""
     zone: str = ""
     """The name of that zone."""
+    dns_role: str = ""
+    """The ARN of the role that writes delegations, where the zone is in another account."""
     control_plane_networks: tuple[str, ...] = ()
     """From where the control plane reaches clusters and databases, as CIDRs."""
     transit_gateway: str = ""
@@ -67,6 +69,7 @@ class AwsSettings:
             session_name=env.get(_name("session_name")) or cls.session_name,
             zone_id=zone_id,
             zone=zone,
+            dns_role=env.get(_name("dns_role"), ""),
             control_plane_networks=_networks(env),
             transit_gateway=env.get(_name("transit_gateway"), ""),
             endpoint_consumers=_several(env, "endpoint_consumers"),

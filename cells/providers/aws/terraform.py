@@ -41,6 +41,8 @@ def variables(settings: AwsSettings, blueprint: Blueprint, account: Account) -> 
     if settings.zone_id:
         given["dns_zone"] = f"{blueprint.cell}.cells.{settings.zone}"
         given["dns_parent_zone"] = settings.zone_id
+        if settings.dns_role:
+            given["dns_role"] = settings.dns_role
     return given
 
 
@@ -103,7 +105,11 @@ def session_policy(settings: AwsSettings, account: Account) -> dict[str, object]
                 "Resource": settings.state_key,
             }
         )
-    if settings.zone_id:
+    if settings.dns_role:
+        statements.append(
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": settings.dns_role}
+        )
+    elif settings.zone_id:
         zone = f"arn:{settings.partition}:route53:::hostedzone/{settings.zone_id}"
         change = f"arn:{settings.partition}:route53:::change/*"
         statements.append(

@@ -44,10 +44,14 @@ class Database:
         if await self._kept(secret) is None:
             login = DatabaseLogin(ROLE, secrets.token_urlsafe(_PASSWORD_BYTES))
             await self._keep(secret, login)
-        # Read again: another may have been as quick, and the latest is what everybody reads.
-        kept = await until(lambda: self._kept(secret), f"a version of {secret}", PATIENCE)
-        await self._set_password(named["project"], named["instance"], kept)
-        return kept
+        set_last: DatabaseLogin | None = None
+        while True:
+            # Read again: another may have been as quick, and the latest is what everybody reads.
+            kept = await until(lambda: self._kept(secret), f"a version of {secret}", PATIENCE)
+            if kept == set_last:
+                return kept
+            await self._set_password(named["project"], named["instance"], kept)
+            set_last = kept
 
     async def _kept(self, secret: str) -> DatabaseLogin | None:
         versions = secretmanager().projects().secrets().versions

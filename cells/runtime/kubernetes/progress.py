@@ -15,7 +15,14 @@ from cells.runtime.kubernetes.client import ClusterClient
 from cells.runtime.kubernetes.documents import Json, elements, mapping, name_of, number, text
 from cells.runtime.kubernetes.errors import ClusterUnavailable
 from cells.runtime.kubernetes.layout import Layout
-from cells.runtime.kubernetes.reasons import failed_condition, image_problem, pods_of, reasons
+from cells.runtime.kubernetes.reasons import (
+    failed_condition,
+    image_problem,
+    most_restarts,
+    newest_pods_of,
+    pods_of,
+    reasons,
+)
 from cells.runtime.kubernetes.settings import Pace
 
 _CONTROLLERS_SECONDS = 60.0
@@ -87,6 +94,10 @@ async def rolled_out(
             return
         if look.standing is Standing.STUCK:
             raise Failed(await _why(client, layout, component, look.told))
+        if look.standing is Standing.UNDER_WAY:
+            pods = await newest_pods_of(client, layout, found)
+            if most_restarts(pods) >= pace.most_restarts:
+                raise Failed(await _why(client, layout, component, look.told))
         if look.told != told:
             told, since = look.told, looking.time()
             await progress(f"{component}: {told}")

@@ -24,6 +24,39 @@ async def pods_of(client: ClusterClient, layout: Layout, component: str) -> list
     )
 
 
+async def newest_pods_of(client: ClusterClient, layout: Layout, deployment: Json) -> list[Json]:
+    """Return the pods that a Deployment has made as it is now."""
+    revision = _revision(deployment)
+    sets = await client.listed(
+        "apps/v1",
+        "ReplicaSet",
+        layout.namespace,
+        label_selector=f"{COMPONENT}={text(deployment, 'metadata', 'name')}",
+    )
+    names = {text(found, "metadata", "name") for found in sets if _revision(found) == revision}
+    pods = await pods_of(client, layout, text(deployment, "metadata", "name"))
+    return [
+        pod
+        for pod in pods
+        if any(
+            text(owner, "name") in names for owner in elements(pod, "metadata", "ownerReferences")
+        )
+    ]
+
+
+def most_restarts(pods: Sequence[Json]) -> int:
+    """Return how often the container that died most did so, of those that do not run."""
+    return max(
+        (
+            number(status, "restartCount")
+            for pod in pods
+            for status in elements(pod, "status", "containerStatuses")
+            if mapping(status, "state", "waiting") or mapping(status, "state", "terminated")
+        ),
+        default=0,
+    )
+
+
 async def reasons(client: ClusterClient, layout: Layout, pods: Sequence[Json]) -> Sequence[str]:
     """Return, without repeating any, why pods are not ready."""
     found = [reason for pod in pods for reason in pod_reasons(pod)]
@@ -115,3 +148,7 @@ def _short(message: str) -> str:
 def failed_condition(document: Json, condition: str) -> str:
     """Return why a condition is true; nothing when it is not."""
     return _condition(document, condition, "True")
+
+
+def _revision(document: Json) -> str:
+    return text(document, "metadata", "annotations", "deployment.kubernetes.io/revision")

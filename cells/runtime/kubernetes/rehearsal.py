@@ -17,7 +17,7 @@ async def rehearse(rollout: Rollout, software: Software, versions: Sequence[str]
     """
     client, layout, settings = rollout.client, rollout.layout, rollout.settings
     dynamic = dynamic_config_map(layout, software, settings)
-    await rollout.apply(dynamic)
+    await client.apply(dynamic)
     problems = []
     for version in versions:
         job = rehearsal_job(layout, version, text(dynamic, "metadata", "name"), settings)

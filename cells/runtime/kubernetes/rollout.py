@@ -9,18 +9,19 @@ from pydantic import TypeAdapter
 from cells.life.ports import Progress
 from cells.release import Software, Version
 from cells.runtime.kubernetes import record as records
+from cells.runtime.kubernetes.answering import answers_in
 from cells.runtime.kubernetes.client import ClusterClient
 from cells.runtime.kubernetes.documents import Json, mapping, name_of, text
 from cells.runtime.kubernetes.errors import Absent, Changed, FieldConflict
 from cells.runtime.kubernetes.layout import CellSecrets, Features, Layout
-from cells.runtime.kubernetes.manifests.naming import COMPONENTS, manifest
+from cells.runtime.kubernetes.manifests.naming import COMPONENTS, Service, manifest
 from cells.runtime.kubernetes.manifests.plan import Manifests, manifests, newest_schema
-from cells.runtime.kubernetes.progress import completed, gone, rolled_out
+from cells.runtime.kubernetes.progress import Failed, completed, gone, rolled_out
 from cells.runtime.kubernetes.pruning import LAST_GOOD, prune
-from cells.runtime.kubernetes.reasons import failed_condition
+from cells.runtime.kubernetes.reasons import failed_condition, pods_of, reasons
 from cells.runtime.kubernetes.record import GENERATION, Record, Refusal, generation_of
 from cells.runtime.kubernetes.settings import KubernetesSettings
-from controlplane.errors import rejected, stale_generation
+from controlplane.errors import stale_generation
 
 _SOFTWARE = TypeAdapter(Software)
 _SOFTWARE_KEY = "software"
@@ -98,6 +99,16 @@ class Rollout:
             await self._put(document, force=force)
             await self._wait(component)
 
+    async def until_it_answers(self, frontend: str, server_version: str) -> None:
+        """Return once the server answers at `host:port` in this version."""
+        patience = self.settings.pace.answer_deadline
+        try:
+            await answers_in(frontend, server_version, patience, self.check)
+        except Failed as failed:
+            pods = await pods_of(self.client, self.layout, Service.FRONTEND)
+            why = await reasons(self.client, self.layout, pods)
+            raise Failed("; ".join([str(failed), *why])) from failed
+
     async def undo(self) -> Software | None:
         """Bring back, last first, what ran when the cell was well; return it, or None when the cell
         never was."""
@@ -140,11 +151,11 @@ class Rollout:
         return await records.write(self.client, self.layout.namespace, changed)
 
     async def apply(self, document: Json, *, force: bool = False) -> Json:
-        """Apply an object; raise `rejected` when a field of it is somebody else's."""
+        """Apply an object; raise Failed when a field of it is somebody else's."""
         try:
             return await self.client.apply(document, force=force)
         except FieldConflict as conflict:
-            raise rejected(
+            raise Failed(
                 f"{conflict}. Repair the cell, which takes the fields back, or let whoever set "
                 f"them give them up"
             ) from conflict

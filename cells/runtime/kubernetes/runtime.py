@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from cells.release import NoWay, Release, SchemaStep, Software, Version, way
 from cells.runtime.kubernetes import record as records
-from cells.runtime.kubernetes.answering import answers_in, observed
+from cells.runtime.kubernetes.answering import observed
 from cells.runtime.kubernetes.clusters import Clusters
 from cells.runtime.kubernetes.drift import differences
 from cells.runtime.kubernetes.layout import Layout
-from cells.runtime.kubernetes.manifests.plan import Manifests, schema_step
+from cells.runtime.kubernetes.manifests.plan import schema_step
 from cells.runtime.kubernetes.progress import Failed
 from cells.runtime.kubernetes.record import Record
 from cells.runtime.kubernetes.rehearsal import rehearse
@@ -70,11 +70,9 @@ class KubernetesRuntime:
             await rollout.remember(lambda record: record.under(generation))
             async with self.turns[cell]:
                 record = await rollout.remember(lambda record: record)
-                wanted = rollout.manifests(record.software)
-                await rollout.apply_base(wanted)
                 for step in steps:
                     if record.schema.get(step.store) != step.version:
-                        await self._take(rollout, wanted, step)
+                        await self._take(rollout, record.software, step)
 
     async def deploy(
         self, cell: str, spec: CellSpec, software: Software, generation: int
@@ -113,30 +111,31 @@ class KubernetesRuntime:
         record = await rollout.remember(lambda record: rollout.admit(record, software))
         if record.refusal is not None and record.refusal.software == software:
             raise rejected(record.refusal.why)
+        wanted, frontend = rollout.manifests(software), spec.addresses.frontend
+        if foreign := await rollout.foreign_fields(wanted):
+            raise rejected(
+                f"{'; '.join(foreign)}. Repair the cell, which takes these fields back, or let "
+                f"whoever set them give them up"
+            )
         was_there = record.settled and record.software == software
         record = await rollout.remember(lambda record: record.running(software))
-        wanted, frontend = rollout.manifests(software), spec.addresses.frontend
         async with observed(frontend) as outage:
             try:
                 await rollout.apply_base(wanted)
                 await rollout.bring_schema(wanted, record, software.server_version)
                 await rollout.roll(wanted)
-                await answers_in(
-                    frontend,
-                    software.server_version,
-                    self.clusters.settings.pace.answer_deadline,
-                    rollout.check,
-                )
+                await rollout.until_it_answers(frontend, software.server_version)
             except Failed as failed:
                 await _bring_back(rollout, software, str(failed))
         gap = record.gap_seconds if was_there else outage.longest.total_seconds()
         await rollout.settle(wanted, software, gap)
         return Deployed(software.server_version, timedelta(seconds=gap))
 
-    async def _take(self, rollout: Rollout, wanted: Manifests, step: SchemaStep) -> None:
-        settings = self.clusters.settings
+    async def _take(self, rollout: Rollout, software: Software, step: SchemaStep) -> None:
+        settings, wanted = self.clusters.settings, rollout.manifests(software)
         newest = str(max(map(Version.parse, settings.server_versions)))
         try:
+            await rollout.apply_base(wanted)
             await rollout.run_job(schema_step(rollout.layout, step, newest, wanted.files, settings))
         except Failed as failed:
             raise rejected(

@@ -10,7 +10,6 @@ from cells.life.types import Blueprint
 from cells.providers.types import Foundation
 from cells.release import Software
 from cells.runtime.kubernetes import record as records
-from cells.runtime.kubernetes.answering import answers_in
 from cells.runtime.kubernetes.client import ClusterClient
 from cells.runtime.kubernetes.clusters import Clusters
 from cells.runtime.kubernetes.documents import Json, elements, mapping, text
@@ -132,12 +131,7 @@ class KubernetesServices:
         else:
             await rollout.start_all(wanted)
         addresses = await self._addresses(rollout)
-        await answers_in(
-            addresses.frontend,
-            software.server_version,
-            rollout.settings.pace.answer_deadline,
-            rollout.check,
-        )
+        await rollout.until_it_answers(addresses.frontend, software.server_version)
         await rollout.settle(wanted, software, record.gap_seconds)
         return addresses
 

@@ -99,6 +99,10 @@ HEAR_WITHIN = timedelta(milliseconds=500)
 """So often an activity hears whether it is to stop: in production with each second heartbeat."""
 
 AGES = timedelta(days=7)
+AT_LEAST, AT_MOST = timedelta(seconds=2), timedelta(minutes=10)
+"""So much time is skipped at once."""
+PATIENCE = 200
+"""Seconds, of a busy machine."""
 
 
 @dataclass
@@ -175,7 +179,7 @@ class Lives:
         async def published() -> bool:
             return cell in self.lives.views and is_so(self.lives.views[cell])
 
-        await eventually(published)
+        await eventually(published, within=PATIENCE)
         return self.lives.views[cell]
 
     async def until_in(self, *phases: Phase, cell: str = CELL) -> LifeView:
@@ -185,17 +189,25 @@ class Lives:
         self, engine: WorkflowEnvironment, *phases: Phase, cell: str = CELL
     ) -> LifeView:
         """Let time pass until the life is in that phase."""
-        for _ in range(int(AGES / timedelta(minutes=5))):
+        step, until = AT_LEAST, await engine.get_current_time() + AGES
+        while await engine.get_current_time() < until:
             if cell in self.lives.views and self.lives.views[cell].phase in phases:
                 return self.lives.views[cell]
-            await engine.sleep(timedelta(minutes=5))
+            busy = len(self.land.calls)
+            await engine.sleep(step)
+            # The engine answers when all is done that is due till then, and has to within seconds.
+            step = AT_LEAST if len(self.land.calls) > busy else min(2 * step, AT_MOST)
         raise TimeoutError(f"{cell} is {self.lives.views[cell].phase} still")
+
+    async def pass_time(self, engine: WorkflowEnvironment, time: timedelta) -> None:
+        for _ in range(int(time / AT_MOST)):
+            await engine.sleep(AT_MOST)
 
     async def until_called(self, call: str) -> None:
         async def called() -> bool:
             return call in self.calls
 
-        await eventually(called)
+        await eventually(called, within=PATIENCE)
 
     def assert_made_once(self) -> None:
         """The whole cell is there, and nothing of it was ever made twice."""

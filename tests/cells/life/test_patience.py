@@ -56,7 +56,7 @@ async def test_a_cell_that_could_not_be_built_yet_is_built_by_itself_later(
     lives.cloud.against.append("the quota of clusters is used up")
     await lives.create()
     await lives.in_time(engine_in_skipped_time, Phase.WAITING)
-    await engine_in_skipped_time.sleep(timedelta(hours=2))
+    await lives.pass_time(engine_in_skipped_time, timedelta(hours=2))
     looks = lives.calls.count("obstacles")
     assert 10 < looks < 60, "every few minutes"
     lives.cloud.against.clear()
@@ -73,11 +73,11 @@ async def test_a_cell_goes_by_itself_once_it_is_empty_and_its_account_is_swept(
     stray = f"{lives.view.account.id}/volume" if lives.view.account else ""
     lives.land.things.make(stray)
     await lives.command(LifeCommandKind.DECOMMISSION, drain=True)
-    await engine_in_skipped_time.sleep(timedelta(hours=1))
+    await lives.pass_time(engine_in_skipped_time, timedelta(hours=1))
     assert lives.view.phase is Phase.DRAINING
     lives.registry.living.clear()
     await lives.in_time(engine_in_skipped_time, Phase.DISMANTLING)
-    await engine_in_skipped_time.sleep(timedelta(hours=6))
+    await lives.pass_time(engine_in_skipped_time, timedelta(hours=6))
     assert lives.view.leftovers == (stray,)
     assert lives.calls.count("leftovers") > 10
     assert "close_account" not in lives.calls

@@ -200,6 +200,15 @@ def test_every_phase_says_where_it_is() -> None:
     }
 
 
+def test_a_layer_that_stood_and_cannot_be_built_again_is_not_said_to_stand() -> None:
+    state = after(failed_at(Layer.NAME), RETRY)
+    record.begun(state, Layer.ACCOUNT, NOW)
+    record.failed(state, Layer.ACCOUNT, "it was closed", NOW)
+
+    account = state.layers[Layer.ACCOUNT]
+    assert (account.built_at, account.problem, account.attempts) == (None, "it was closed", 2)
+
+
 def test_what_is_not_there_is_looked_for_ever_less_often() -> None:
     state, pauses = waiting(), []
     for _ in range(6):

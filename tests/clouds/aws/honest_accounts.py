@@ -232,6 +232,7 @@ def _trusts(document: str, account: str, external_id: str | None) -> bool:
 def _simulated(response: IamResponse) -> ActionResult:
     arn = response._get_param("PolicySourceArn")
     actions = response._get_param("ActionNames")
+    (resource,) = response._get_param("ResourceArns") or ["*"]
     backend = iam_backends[arn.split(":")[4]]["aws"]
     role = backend.get_role_by_arn(arn)
     policies = [
@@ -240,7 +241,7 @@ def _simulated(response: IamResponse) -> ActionResult:
     ]
     results = []
     for action in actions:
-        verdicts = [policy.is_action_permitted(action) for policy in policies]
+        verdicts = [policy.is_action_permitted(action, resource) for policy in policies]
         if PermissionResult.DENIED in verdicts:
             decision = "explicitDeny"
         elif PermissionResult.PERMITTED in verdicts:
@@ -248,7 +249,7 @@ def _simulated(response: IamResponse) -> ActionResult:
         else:
             decision = "implicitDeny"
         results.append(
-            {"EvalActionName": action, "EvalResourceName": "*", "EvalDecision": decision}
+            {"EvalActionName": action, "EvalResourceName": resource, "EvalDecision": decision}
         )
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 

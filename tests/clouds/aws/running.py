@@ -17,7 +17,7 @@ import boto3
 import httpx
 import pytest
 
-from cells.providers.aws.permissions import DELEGATION, NAMES, SECRETS, wanted
+from cells.providers.aws.permissions import organization
 from cells.providers.aws.settings import AwsSettings
 from tests.clouds.aws.faults import STEERING, Fault
 
@@ -120,7 +120,7 @@ class RunningAws:
         )
         iam = self.client("iam")
         role = iam.create_role(RoleName="controlplane", AssumeRolePolicyDocument=trust)["Role"]
-        self.allow("controlplane", sorted({*wanted(), *NAMES, *DELEGATION, *SECRETS}))
+        self.allow("controlplane", organization())
         s3 = self.client("s3")
         s3.create_bucket(Bucket=STATE_BUCKET)
         s3.put_bucket_versioning(Bucket=STATE_BUCKET, VersioningConfiguration={"Status": "Enabled"})

@@ -167,3 +167,6 @@ async def test_the_module_gets_what_the_cell_is_and_what_the_settings_say(
         "dns_zone": "aws-us-west-2-c7.cells.fleet.test",
         "dns_parent_zone": "Z1",
     }
+    role = "arn:aws:iam::222222222222:role/delegation"
+    delegating = cloud_of(replace(settings, zone="fleet.test", zone_id="Z1", dns_role=role))
+    assert delegating.variables(cell, account)["dns_role"] == role

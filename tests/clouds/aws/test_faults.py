@@ -172,6 +172,7 @@ async def world(aws: RunningAws, settings: AwsSettings, cloud: AwsCloud) -> Asyn
         loop.set_default_executor(ThreadPoolExecutor())
 
 
+@pytest.mark.timeout(900)  # Hundreds of calls, of which many are to be tried again.
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_call_that_goes_wrong_leaves_one_of_everything_or_says_what_to_do(
     world: World, cloud: AwsCloud, name: str

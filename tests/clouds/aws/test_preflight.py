@@ -6,7 +6,7 @@ import pytest
 
 from cells.life.types import Blueprint
 from cells.providers.aws.cloud import AwsCloud
-from cells.providers.aws.permissions import wanted
+from cells.providers.aws.permissions import organization
 from cells.providers.aws.settings import AwsSettings
 from tests.clouds.aws.cells import blueprint, cloud_of
 from tests.clouds.aws.faults import Fault, Kind
@@ -85,14 +85,12 @@ async def test_a_bucket_that_keeps_no_versions_is_no_place_for_state(
 async def test_permissions_that_are_missing_are_listed_with_where_to_grant_them(
     aws: RunningAws, cloud: AwsCloud, cell: Blueprint
 ) -> None:
-    missing = {"organizations:CreateAccount", "organizations:MoveAccount"}
-    aws.allow("controlplane", sorted(set(wanted()) - missing))
+    missing = {"organizations:CreateAccount", "s3:PutObject"}
+    aws.allow("controlplane", sorted(set(organization()) - missing))
 
     (obstacle,) = await cloud.obstacles(cell)
 
-    assert (
-        "role/controlplane may not do organizations:CreateAccount, organizations:MoveAccount"
-    ) in obstacle
+    assert ("role/controlplane may not do organizations:CreateAccount, s3:PutObject") in obstacle
     assert "terraform/modules/control-plane-aws" in obstacle
 
 

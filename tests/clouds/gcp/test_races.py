@@ -1,21 +1,28 @@
 """Several at the same time, and answers that are out of date."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from cells.providers.gcp.cloud import GcpCloud
 from cells.providers.gcp.keeper import ROLES
+from cells.providers.gcp.policies import Grant, Policy, change, granted
+from controlplane.gcp.discovered import storage
 from controlplane.secrets.gcp import GcpSecretStore
 from provisioning.dns.cloud_dns import CloudDns
 from provisioning.types import DnsFacts
 from tests.clouds.gcp.cells import BLUEPRINT, NAME, PROJECT, built
+from tests.clouds.gcp.faults import Kind
 from tests.clouds.gcp.mirror import mirrored
-from tests.clouds.gcp.stand_in import FLEET_ZONE, HOME, StandIn
+from tests.clouds.gcp.stand_in import BUCKET, FLEET_ZONE, HOME, StandIn
+from tests.eventually import eventually
 from tests.local.dns.running import ZONE, Client, new_config, running
 
 TTL = timedelta(seconds=15)
@@ -52,10 +59,55 @@ async def test_those_who_ask_for_a_first_password_at_once_get_one_that_is_in_for
 ) -> None:
     foundation = built(gcp, await cloud.ensure_account(BLUEPRINT))
 
-    await asyncio.gather(*(cloud.database_login(foundation) for _ in range(4)))
-    login = await cloud.database_login(foundation)
+    logins = await asyncio.gather(*(cloud.database_login(foundation) for _ in range(4)))
 
+    [login] = set(logins)
     assert gcp.world.projects[PROJECT].passwords == {NAME: {"postgres": login.password}}
+
+
+async def test_a_password_that_another_wrote_meanwhile_is_what_is_in_force(
+    gcp: StandIn, cloud: GcpCloud
+) -> None:
+    foundation = built(gcp, await cloud.ensure_account(BLUEPRINT))
+    await cloud.database_login(foundation)
+    project = gcp.world.projects[PROJECT]
+    gcp.faults.add("sql.users.update", Kind.SLOW)
+    asking = asyncio.create_task(cloud.database_login(foundation))
+
+    async def being_set() -> bool:
+        return gcp.front.calls["sql.users.update"] == 2
+
+    await eventually(being_set)
+    value = base64.b64encode(b'{"username": "postgres", "password": "theirs"}').decode()
+    name = f"{foundation.database_secret}/versions/2"
+    project.secrets[f"{NAME}-database"].append({"name": name, "state": "ENABLED", "data": value})
+
+    login = await asking
+    assert project.passwords == {NAME: {"postgres": login.password}}
+    assert base64.b64decode(value).decode() == json.dumps(
+        {"username": "postgres", "password": login.password}
+    )
+
+
+async def test_a_policy_that_another_changed_in_between_is_read_again_and_keeps_both(
+    gcp: StandIn,
+) -> None:
+    theirs = {"role": "roles/viewer", "members": ["group:theirs@example.com"]}
+    bucket = storage().buckets
+    others = [theirs]
+
+    async def read() -> Policy:
+        return dict(await gcp.google.ask(lambda: bucket().getIamPolicy(bucket=BUCKET)))
+
+    async def write(policy: Policy) -> None:
+        if others:
+            gcp.world.state_policy.write({"bindings": [others.pop()]})
+        await gcp.google.ask(lambda: bucket().setIamPolicy(bucket=BUCKET, body=cast(Any, policy)))
+
+    grant = Grant("roles/owner", gcp.world.us)
+    await change("a policy", read, write, lambda policy: granted(policy, [grant]))
+
+    assert gcp.world.state_policy.bindings == [theirs, grant.new_binding()]
 
 
 async def test_a_token_that_is_not_taken_any_more_is_not_handed_out_again(

@@ -1,5 +1,6 @@
 """An organisation in the stand-in: who is who in it, and the projects that were made."""
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from tests.clouds.gcp.api_errors import ApiError, denied
 
 Json = dict[str, Any]
 
+OPERATION_SECONDS = 0.5
 LOOKS = 3
 """How often one looks at an operation until it is done."""
 NEWS = 2
@@ -18,7 +20,7 @@ NEWS = 2
 
 @dataclass
 class Operation:
-    """What takes its time: it goes on whenever somebody looks."""
+    """What takes its time: it ends after a few looks, or when nobody looks, by itself."""
 
     name: str
     finish: Callable[[], Any]
@@ -30,16 +32,19 @@ class Operation:
     def is_done(self) -> bool:
         return self.looks == 0
 
-    def look(self) -> bool:
-        """Return whether it is done by now."""
-        if self.looks:
+    def look(self) -> None:
+        if self.looks > 1:
             self.looks -= 1
-            if not self.looks:
-                try:
-                    self.answer = self.finish()
-                except ApiError as error:
-                    self.error = error
-        return self.is_done
+        else:
+            self.end()
+
+    def end(self) -> None:
+        if not self.is_done:
+            self.looks = 0
+            try:
+                self.answer = self.finish()
+            except ApiError as error:
+                self.error = error
 
 
 @dataclass
@@ -148,6 +153,7 @@ class World:
     def start(self, finish: Callable[[], Any]) -> Operation:
         operation = Operation(f"operations/{uuid.uuid4().hex[:12]}", finish)
         self.operations[operation.name] = operation
+        asyncio.get_running_loop().call_later(OPERATION_SECONDS, operation.end)
         return operation
 
     def operation(self, name: str) -> Operation:

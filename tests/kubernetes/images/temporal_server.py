@@ -6,10 +6,12 @@ that says it is healthy, on each of its ports. `validate-dynamic-config` asks th
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,8 @@ def _become_server(config: Any) -> None:
     ports = json.loads(os.environ["NODE_PORTS"])
     program = os.environ["NODE_TEMPORAL"]
     values = _dynamic(Path(config["dynamicConfigClient"]["filepath"]))
+    database = Path(os.environ["NODE_SHARED"]) / "temporal.db"
+    _make_database(database, config["clusterMetadata"], ports, Path(program))
     os.execv(  # noqa: S606 - no shell is wanted.
         program,
         [
@@ -54,13 +58,31 @@ def _become_server(config: Any) -> None:
             f"--port={ports['rpc']}",
             *([f"--http-port={ports['http']}"] if "http" in ports else []),
             f"--metrics-port={ports['metrics']}",
-            f"--db-filename={os.environ['NODE_SHARED']}/temporal.db",
+            f"--db-filename={database}",
             "--log-level=warn",
             "--sqlite-pragma=journal_mode=WAL",
             "--sqlite-pragma=busy_timeout=10000",
             *(f"--dynamic-config-value={k}={json.dumps(v)}" for k, v in values.items()),
         ],
     )
+
+
+def _make_database(database: Path, metadata: Any, ports: Mapping[str, int], program: Path) -> None:
+    """Have global namespaces, and the failover version, as the static configuration says: this
+    server takes neither from a file."""
+    from controlplane.local.ports import free_port
+    from controlplane.local.temporal_server import TemporalPorts, bootstrap_cell
+
+    own = metadata["clusterInformation"][metadata["currentClusterName"]]
+    where = TemporalPorts(ports["rpc"], ports.get("http") or free_port(), ports["metrics"])
+    with database.with_name("made.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Another frontend of the namespace may be starting, too.
+        if not database.exists() and metadata["enableGlobalNamespace"]:
+            asyncio.run(
+                bootstrap_cell(
+                    database, where, own["initialFailoverVersion"], dict(os.environ), program
+                )
+            )
 
 
 def _dynamic(file: Path) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from tests.runtime.kubernetes.cell_in_cloud import BLUEPRINT
 
 AT_ONCE = timedelta(0)
 PACE = Pace(
-    min_ready=AT_ONCE,
+    min_ready=timedelta(seconds=1),
     progress_deadline=timedelta(minutes=4),
+    answer_deadline=timedelta(seconds=60),
     load_balancer_deadline=timedelta(minutes=2),
     removal_deadline=timedelta(minutes=3),
     look=timedelta(milliseconds=200),
@@ -74,11 +75,9 @@ class CellInCluster:
     def services(self) -> KubernetesServices:
         return KubernetesServices(self.clusters)
 
-    def runtime(self, **pace: timedelta) -> KubernetesRuntime:
-        """Return a runtime, more or less patient than usual."""
-        settings = self.clusters.settings
-        changed = replace(settings, pace=replace(settings.pace, **pace))
-        return KubernetesRuntime(replace(self.clusters, settings=changed))
+    def runtime(self) -> KubernetesRuntime:
+        """Return a runtime that knows of no other one."""
+        return KubernetesRuntime(self.clusters)
 
     def spec(self, addresses: CellAddresses) -> CellSpec:
         blueprint = self.blueprint
