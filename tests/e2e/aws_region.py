@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -67,6 +67,16 @@ class AwsRegion:
             }
         )
 
+    def settle(self, blueprint: Blueprint, account: Account) -> None:
+        """Have nothing in the account that Terraform has taken away."""
+        name, where = f"cell-{blueprint.uid}", (blueprint.cloud_region, account.id)
+        if self.made.census().get("aws_eks_cluster") or self._doors.pop(name, None) is None:
+            return
+        self.aws.client("eks", *where).delete_cluster(name=name)
+        self.aws.client("secretsmanager", *where).delete_secret(
+            SecretId=f"rds!{name}", ForceDeleteWithoutRecovery=True
+        )
+
     def _login(self, blueprint: Blueprint, account: Account) -> str:
         secrets = self.aws.client("secretsmanager", blueprint.cloud_region, account.id)
         login = {"username": SUPERUSER, "password": self.postgres.password}
@@ -87,3 +97,7 @@ class FurnishedAws(AwsCloud):
         account = await super().ensure_account(blueprint)
         await self._region.furnish(blueprint, account)
         return account
+
+    async def leftovers(self, blueprint: Blueprint, account: Account) -> Sequence[str]:
+        await asyncio.to_thread(self._region.settle, blueprint, account)
+        return await super().leftovers(blueprint, account)

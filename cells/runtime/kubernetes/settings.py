@@ -70,6 +70,8 @@ class Pace:
     """How long a service may make no progress before what ran before is brought back."""
     most_restarts: int = 4
     """How often a new pod may die before nothing more is expected of it."""
+    schema_retries: int = 3
+    """How often a change of a schema is tried again."""
     schema_deadline: timedelta = timedelta(hours=4)
     """A change of the visibility schema took two hours on a large table."""
     load_balancer_deadline: timedelta = timedelta(minutes=10)

@@ -32,6 +32,7 @@ PACE = Pace(
     min_ready=timedelta(seconds=1),
     progress_deadline=timedelta(minutes=4),
     answer_deadline=timedelta(seconds=60),
+    schema_retries=0,
     load_balancer_deadline=timedelta(minutes=2),
     removal_deadline=timedelta(minutes=3),
     look=timedelta(milliseconds=200),

@@ -70,7 +70,8 @@ def schema_job(
     )
     volumes = [pods.config_volume("authorities", files.authorities)]
     deadline = round(settings.pace.schema_deadline.total_seconds())
-    return _job(layout, f"{SCHEMA}-{store}", SCHEMA, container, volumes, deadline, retries=3)
+    retries = settings.pace.schema_retries
+    return _job(layout, f"{SCHEMA}-{store}", SCHEMA, container, volumes, deadline, retries=retries)
 
 
 def rehearsal_job(
