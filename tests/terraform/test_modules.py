@@ -192,13 +192,7 @@ def test_a_cell_takes_what_the_control_plane_gives_it(provider: Provider) -> Non
 
 
 def test_aws_is_granted_what_the_control_plane_calls_and_nothing_else() -> None:
-    assert granted("organization.json") == {
-        *permissions.ORGANIZATION,
-        *permissions.PREFLIGHT,
-        *permissions.STATE,
-        *permissions.CELL,
-        *("kms:Decrypt", "kms:GenerateDataKey"),  # What S3 asks for with the state.
-    }
+    assert granted("organization.json") == set(permissions.organization())
     assert granted("control-plane.json") == {
         *permissions.NAMES,
         *permissions.SECRETS,

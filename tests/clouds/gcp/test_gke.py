@@ -9,10 +9,11 @@ from cells.providers.types import ClusterAccess
 from tests.clouds.gcp.cells import BLUEPRINT, PROJECT, built
 from tests.clouds.gcp.gke_authenticator import gke_authenticator
 from tests.clouds.gcp.stand_in import StandIn
+from tests.failures import KUBERNETES
 from tests.kubernetes.api import KubernetesApi, Refused
 from tests.kubernetes.cluster import running_cluster
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.xdist_group(KUBERNETES), pytest.mark.timeout(600)]
 
 
 async def test_a_cell_s_cluster_is_its_service_account_s_and_not_the_organisation_s(

@@ -22,6 +22,10 @@ class InstalledCell:
         self.generation += 1
         return self.generation
 
+    async def frontends(self) -> frozenset[str]:
+        """Return who answers clients: others after each roll-out."""
+        return frozenset(await self.cell.pods("frontend"))
+
 
 @pytest.fixture(scope="session")
 async def installed(
