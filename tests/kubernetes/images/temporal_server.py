@@ -46,7 +46,8 @@ def _become_server(config: Any) -> None:
     program = os.environ["NODE_TEMPORAL"]
     values = _dynamic(Path(config["dynamicConfigClient"]["filepath"]))
     database = Path(os.environ["NODE_SHARED"]) / "temporal.db"
-    _make_database(database, config["clusterMetadata"], ports, Path(program))
+    if metadata := config.get("clusterMetadata"):
+        _make_database(database, metadata, ports, Path(program))
     os.execv(  # noqa: S606 - no shell is wanted.
         program,
         [
