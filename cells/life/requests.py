@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cells.life import record
+from cells.life import plan, record
 from cells.life.types import (
     CreateCell,
     Layer,
@@ -103,12 +103,19 @@ def take(state: LifeState, command: LifeCommand, now: datetime) -> None:
             pass  # What it waits for is looked at now.
         case LifeCommandKind.ABANDON | LifeCommandKind.DECOMMISSION:
             state.ends_for, state.asked = command, None
-            # Where it was opened, or may have been, namespaces may live.
-            is_open = Layer.OPENING in state.layers
-            state.phase = Phase.DRAINING if is_open else Phase.DISMANTLING
+            state.phase = _way_out(state)
         case LifeCommandKind.KEEP:
             state.is_kept = True
     record.touch(state, now)
+
+
+def _way_out(state: LifeState) -> Phase:
+    """Return how a cell that is to go begins to."""
+    if Layer.OPENING in state.layers:
+        return Phase.DRAINING  # It was opened, or may have been: namespaces may live there.
+    if plan.last_standing(state.layers) is None:
+        return Phase.GONE  # Nothing of it was begun.
+    return Phase.DISMANTLING
 
 
 def _asked_already(state: LifeState, command: LifeCommand) -> str:

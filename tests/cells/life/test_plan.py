@@ -291,3 +291,7 @@ def test_what_is_carried_from_run_to_run_is_what_was_there() -> None:
     adapter = TypeAdapter(LifeState)
     for state in (*IN_PHASE.values(), replace(asked_to_go(), account=account_of(BLUEPRINT))):
         assert adapter.validate_json(adapter.dump_json(state)) == state
+
+
+def test_a_cell_that_is_abandoned_before_anything_was_begun_is_gone() -> None:
+    assert after(fresh(), ABANDON).phase is Phase.GONE
