@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cells.infrastructure.settings import InfrastructureSettings
 from cells.infrastructure.terraform import TerraformInfrastructure
+from cells.life.activities import not_connected
 from cells.life.ports import Infrastructure, PlannedChanges, Progress, Services, Stores
 from cells.life.types import Blueprint
 from cells.providers.aws.cloud import AwsCloud
@@ -161,10 +162,7 @@ def join(
 
 def _of(connected: Mapping[Provider, Connected], provider: Provider) -> Connected:
     if provider not in connected:
-        raise rejected(
-            f"this worker is not connected with {provider}: set CONTROLPLANE_{provider.upper()}_… "
-            "as terraform/README.md says, and start it anew"
-        )
+        raise rejected(not_connected(provider))
     return connected[provider]
 
 

@@ -84,7 +84,7 @@ class CellSiteActivities:
         """Return what stands against the cell. What is not configured here stands against it, too:
         that needs a person, and no new request."""
         if blueprint.provider not in self.clouds:
-            return (_not_connected(blueprint.provider),)
+            return (not_connected(blueprint.provider),)
         async with self._telling(blueprint.cell, Layer.PREFLIGHT):
             return tuple(await self._cloud(blueprint).obstacles(blueprint))
 
@@ -161,7 +161,7 @@ class CellSiteActivities:
 
     def _cloud(self, blueprint: Blueprint) -> Cloud:
         if blueprint.provider not in self.clouds:
-            raise rejected(_not_connected(blueprint.provider))
+            raise rejected(not_connected(blueprint.provider))
         return self.clouds[blueprint.provider]
 
     def _telling(self, cell: str, layer: Layer) -> AbstractAsyncContextManager[Progress]:
@@ -201,8 +201,12 @@ class CellLifeActivities:
         await self.projection.publish_life(view)
 
 
-def _not_connected(provider: Provider) -> str:
-    return f"this control plane is not connected to {provider.value}: see its settings"
+def not_connected(provider: Provider) -> str:
+    """Say that a cloud cannot be worked in, and what to do."""
+    return (
+        f"this worker is not connected with {provider}: set CONTROLPLANE_{provider.upper()}_… as "
+        "terraform/README.md says, and start it anew"
+    )
 
 
 def _raise_if_any(problems: Sequence[str]) -> None:

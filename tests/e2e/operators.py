@@ -14,6 +14,16 @@ from tests.fleet import RunningFleet
 
 _VIEW = TypeAdapter(RolloutView)
 
+IMPATIENT = {
+    "rings": [
+        {"ring": ring, "batch_bake": "PT2S", "ring_bake": "PT3S", "tolerance": "0", "approvals": 0}
+        for ring in range(4)
+    ],
+    "visit": {"settle": "PT1S", "verify_for": "PT2S", "healthy_within": "PT60S"},
+    "rollback": "batch",
+}
+"""The rules of a fleet whose bakes take seconds; everything else is as by default."""
+
 
 @dataclass(frozen=True)
 class Operator:

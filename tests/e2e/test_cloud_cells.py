@@ -24,7 +24,7 @@ from tests.clouds.gcp.stand_in import running_gcp
 from tests.e2e.aws_region import AwsRegion, FurnishedAws
 from tests.e2e.cloud_worker import connected_with
 from tests.e2e.greeting import Greeting, greet
-from tests.e2e.operators import Operator, operator_of
+from tests.e2e.operators import IMPATIENT, Operator, operator_of
 from tests.failures import FLEET
 from tests.fleet import RunningFleet, running_fleet
 from tests.kubernetes.cluster import running_cluster
@@ -35,14 +35,6 @@ from tests.terraform.stand_in import StandIn, stand_in
 pytestmark = [pytest.mark.xdist_group(FLEET), pytest.mark.timeout(900)]
 
 OLD, NEW = "1.31.2", "1.32.0"
-IMPATIENT = {
-    "rings": [
-        {"ring": ring, "batch_bake": "PT2S", "ring_bake": "PT3S", "tolerance": "0", "approvals": 0}
-        for ring in range(4)
-    ],
-    "visit": {"settle": "PT1S", "verify_for": "PT2S", "healthy_within": "PT60S"},
-}
-"""The rules of a fleet whose bakes take seconds; everything else is as by default."""
 
 
 @pytest.fixture

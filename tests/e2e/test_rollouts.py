@@ -8,7 +8,7 @@ import pytest
 
 from controlplane.local.cells import CELLS
 from rollout.types import CellStatus, Outcome, Phase, RolloutView
-from tests.e2e.operators import Operator, operator_of
+from tests.e2e.operators import IMPATIENT, Operator, operator_of
 from tests.failures import FLEET
 from tests.fleet import RunningFleet, running_fleet
 from tests.load.outcomes import Count
@@ -23,15 +23,6 @@ INTERVAL_SECONDS = 0.5
 RECONNECT_EVERY_SECONDS = 5.0
 RING_0 = [cell.id for cell in CELLS if cell.ring == 0]
 RING_1 = [cell.id for cell in CELLS if cell.ring == 1]
-IMPATIENT = {
-    "rings": [
-        {"ring": ring, "batch_bake": "PT2S", "ring_bake": "PT3S", "tolerance": "0", "approvals": 0}
-        for ring in range(4)
-    ],
-    "visit": {"settle": "PT1S", "verify_for": "PT2S", "healthy_within": "PT60S"},
-    "rollback": "batch",
-}
-"""The rules of a fleet whose bakes take seconds; everything else is as by default."""
 
 
 @pytest.fixture(scope="module")
