@@ -109,4 +109,8 @@ def _tail(log: Path) -> str:
 
 
 if __name__ == "__main__":
+    print(
+        "A Kubernetes control plane for tests: the first time it is built, for some minutes.",
+        flush=True,
+    )
     print(asyncio.run(control_plane_binaries()))

@@ -135,4 +135,7 @@ async def test_a_cloud_that_is_not_connected_is_waited_for(engine: WorkflowEnvir
 
         view = await lives.until_in(Phase.WAITING)
 
-        assert "not connected with aws: set CONTROLPLANE_AWS_… as terraform/README.md says" in view.message
+        assert (
+            "not connected with aws: set CONTROLPLANE_AWS_… as terraform/README.md says"
+            in view.message
+        )
