@@ -8,7 +8,6 @@ server for Kubernetes, the pods being processes of this machine.
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 
 from temporalio.client import Client
@@ -16,33 +15,22 @@ from temporalio.envconfig import ClientConfig
 
 from cells.infrastructure.settings import InfrastructureSettings
 from cells.providers.ports import Cloud
-from cells.runtime.kubernetes.settings import KubernetesSettings, Pace, Ports
+from cells.runtime.kubernetes.settings import KubernetesSettings
 from cells.types import Provider
 from controlplane.adapters import adapters
 from controlplane.clouds import join
 from controlplane.local.control_plane import WORKER, service_environment
 from controlplane.local.home import Home
-from controlplane.local.ports import assign_ports
 from controlplane.local.runtime import LocalRuntime
-from controlplane.local.servers import known_versions
 from controlplane.payloads import data_converter
 from controlplane.secrets.file import FileSecretStore
 from controlplane.settings import Settings
 from controlplane.worker import build_workers
 from tests.fleet import RunningFleet
+from tests.kubernetes.cell_settings import settings_here
 from tests.terraform.stand_in import StandIn
 
 MODULES = Path(__file__).parents[2] / "terraform" / "modules"
-AT_ONCE = timedelta(0)
-PACE = Pace(
-    min_ready=AT_ONCE,
-    progress_deadline=timedelta(minutes=4),
-    load_balancer_deadline=timedelta(minutes=2),
-    removal_deadline=timedelta(minutes=3),
-    look=timedelta(milliseconds=200),
-    drain=AT_ONCE,
-    membership_settles=AT_ONCE,
-)
 
 
 @contextlib.asynccontextmanager
@@ -53,7 +41,7 @@ async def connected_with(
     home = Home(fleet.home)
     env = service_environment(home, fleet.record)
     settings = Settings.from_env(env)
-    kubernetes = _kubernetes()
+    kubernetes = settings_here()
     infrastructure = InfrastructureSettings(terraform.program, MODULES, folder / "terraform-work")
     infrastructure.folder.mkdir()
     secrets = FileSecretStore(settings.secrets_dir, settings.secrets_key_file)
@@ -72,19 +60,6 @@ async def connected_with(
             yield kubernetes
     finally:
         await fleet.start(WORKER)
-
-
-def _kubernetes() -> KubernetesSettings:
-    # In a cloud each load balancer has an address; here it has a port of one.
-    names = ["frontend", "ingress", "ingress_status", "gatekeeper", "replication"]
-    return KubernetesSettings(
-        server_versions=known_versions(),
-        ports=Ports(**assign_ports(names, {})),
-        pace=PACE,
-        ingress_node_port=0,
-        database_tls=False,
-        small=True,
-    )
 
 
 @contextlib.asynccontextmanager

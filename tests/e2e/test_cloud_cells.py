@@ -18,10 +18,10 @@ from cells.types import Provider
 from controlplane.local.postgres import SUPERUSER
 from provisioning.certificates.x509 import issue_client
 from rollout.types import Outcome, Phase
+from tests.clouds.aws.region import AwsRegion, FurnishedAws
 from tests.clouds.aws.running import RunningAws
 from tests.clouds.gcp.region import DatabaseServer, FurnishedGcp, gcp_region
 from tests.clouds.gcp.stand_in import running_gcp
-from tests.e2e.aws_region import AwsRegion, FurnishedAws
 from tests.e2e.cloud_worker import connected_with
 from tests.e2e.greeting import Greeting, greet
 from tests.e2e.operators import IMPATIENT, Operator, operator_of

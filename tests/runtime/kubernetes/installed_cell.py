@@ -13,32 +13,18 @@ from cells.runtime.kubernetes.clusters import Clusters
 from cells.runtime.kubernetes.documents import Json, text
 from cells.runtime.kubernetes.runtime import KubernetesRuntime
 from cells.runtime.kubernetes.services import KubernetesServices
-from cells.runtime.kubernetes.settings import KubernetesSettings, Pace, Ports
 from cells.stores.postgres import PostgresStores
 from cells.types import CellAddresses, CellSpec
-from controlplane.local.ports import assign_ports
 from controlplane.local.postgres import SUPERUSER
-from controlplane.local.servers import known_versions
 from controlplane.secrets.memory import MemorySecretStore
 from controlplane.secrets.port import FLEET_CA, PEER_CA, PROBER_CA
 from provisioning.certificates.peers import FleetPeers
 from provisioning.certificates.x509 import new_ca
+from tests.kubernetes.cell_settings import settings_here
 from tests.kubernetes.cluster import RunningCluster
 from tests.postgres import RunningPostgres, running_postgres
 from tests.runtime.kubernetes.cell_in_cloud import BLUEPRINT
 
-AT_ONCE = timedelta(0)
-PACE = Pace(
-    min_ready=timedelta(seconds=1),
-    progress_deadline=timedelta(minutes=4),
-    answer_deadline=timedelta(seconds=60),
-    schema_retries=0,
-    load_balancer_deadline=timedelta(minutes=2),
-    removal_deadline=timedelta(minutes=3),
-    look=timedelta(milliseconds=200),
-    drain=AT_ONCE,
-    membership_settles=AT_ONCE,
-)
 IMPATIENT = timedelta(seconds=12)
 """For what is known not to come up."""
 
@@ -134,16 +120,9 @@ async def cell_in_cluster(
         cloud = KnownCloud(cluster, postgres)
         stores = PostgresStores(secrets, cloud, FleetPeers(secrets), sslmode="disable")
         await stores.prepare(blueprint, foundation)
-        ports = ["frontend", "ingress", "ingress_status", "gatekeeper", "replication"]
-        settings = KubernetesSettings(
-            server_versions=known_versions(),
-            ports=Ports(**assign_ports(ports, {})),
-            pace=PACE,
-            ingress_node_port=0,
-            database_tls=False,
-            small=True,
+        running = CellInCluster(
+            cloud, blueprint, foundation, Clusters(cloud, secrets, settings_here())
         )
-        running = CellInCluster(cloud, blueprint, foundation, Clusters(cloud, secrets, settings))
         try:
             yield running
         finally:
