@@ -1,31 +1,22 @@
 """`controlplane rollout watch`: a rollout as it goes on, to its end."""
 
 import asyncio
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
 
-import typer
 from rich.console import Console, RenderableType
-from rich.live import Live
 
 from controlplane.cli.command import command, example, group
 from controlplane.cli.failures import CommandFailed
-from controlplane.cli.fleet_http import ApiUnavailable
 from controlplane.cli.options import ApiOptions
 from controlplane.cli.output import OutputFormat, OutputOption, notes, results
 from controlplane.cli.rollout.options import RolloutArgument, latest_rollout
 from controlplane.cli.rollout.screen import Look, Screen
 from controlplane.cli.rollout.words import SUCCEEDED, event_line, how_it_is, needs_a_person
 from controlplane.cli.rollout_api import RolloutApi
+from controlplane.cli.watching import shown, watch_until
 from rollout.types import CellStatus, Phase, RolloutView
 
 LOOK_EVERY_SECONDS = 1.0
-SHARE_OF_TIME = 0.2
-"""A look at a large fleet takes long: the API is asked for this share of the time at most."""
 
 app = group()
 
@@ -54,7 +45,14 @@ async def watch(
 async def follow_rollout(api: RolloutApi, rollout: str, output: OutputFormat) -> None:
     """Show the rollout until it has ended; raise CommandFailed if it did not succeed."""
     try:
-        ended = await _ended(api, rollout, output)
+        with shown(output, live=_drawn, lines=Lines, whole=lambda look: look.rollout) as view:
+            look = await watch_until(
+                lambda: _look(api, rollout),
+                lambda look: look.rollout.phase is Phase.ENDED,
+                view,
+                every=LOOK_EVERY_SECONDS,
+            )
+        ended = look.rollout
     except asyncio.CancelledError:
         notes().print(
             f"\nThe rollout goes on. Watch it with: controlplane rollout watch {rollout}",
@@ -79,60 +77,12 @@ def ending(rollout: RolloutView) -> str:
     return f"{told}. Left behind: {', '.join(behind)}" if behind else told
 
 
-async def _ended(api: RolloutApi, rollout: str, output: OutputFormat) -> RolloutView:
-    began = time.monotonic()
-    look = await _look(api, rollout)
-    with _watching(output) as view:
-        while True:
-            view.show(look)
-            if look.rollout.phase is Phase.ENDED:
-                return look.rollout
-            took = time.monotonic() - began
-            await asyncio.sleep(max(LOOK_EVERY_SECONDS, took / SHARE_OF_TIME - took))
-            began = time.monotonic()
-            # The rollout goes on while the API is away, and so does watching it.
-            with suppress(ApiUnavailable):
-                look = await _look(api, rollout)
-
-
 async def _look(api: RolloutApi, rollout: str) -> Look:
     return Look.at(await api.rollout(rollout), await api.cells())
 
 
-class View(Protocol):
-    def show(self, look: Look) -> None:
-        """Take in what the rollout looks like now."""
-        ...
-
-
-@contextmanager
-def _watching(output: OutputFormat) -> Iterator[View]:
-    """Show looks in the way that suits who reads them, until the block ends."""
-    console = notes()
-    if output is OutputFormat.JSON:
-        yield JsonLines()
-    elif not console.is_terminal or console.is_dumb_terminal:
-        yield Lines(console)
-    else:
-        view = LiveView(console)
-        with Live(get_renderable=view.render, console=console, refresh_per_second=4):
-            yield view
-
-
-class LiveView:
-    """The whole, redrawn in place."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._look: Look | None = None
-
-    def show(self, look: Look) -> None:
-        self._look = look
-
-    def render(self) -> RenderableType:
-        if self._look is None:
-            return ""
-        return Screen(self._look, datetime.now(UTC), self._console.size.height)
+def _drawn(look: Look, now: datetime, console: Console) -> RenderableType:
+    return Screen(look, now, console.size.height)
 
 
 class Lines:
@@ -161,18 +111,3 @@ class Lines:
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False)
-
-
-class JsonLines:
-    """The whole rollout, as one line of JSON for each of its revisions that was seen."""
-
-    def __init__(self) -> None:
-        self._revision = -1
-
-    def show(self, look: Look) -> None:
-        from pydantic_core import to_json
-
-        if look.rollout.revision != self._revision:
-            self._revision = look.rollout.revision
-            typer.echo(to_json(look.rollout))
-            sys.stdout.flush()

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from controlplane.cli.evacuation.screen import rendered
-from controlplane.cli.evacuation.watch import JsonLines, Lines
+from controlplane.cli.evacuation.watch import Lines
+from controlplane.cli.watching import JsonLines
 from provisioning.evacuation.types import EvacuationView, Outcome, Phase
 from tests.store.replica_views import OTHER_CELL, evacuation_event, evacuation_view
 from tests.store.views import CELL, NOW
@@ -79,7 +80,7 @@ def test_a_log_says_how_it_is_once() -> None:
 
 
 def test_programs_get_a_line_for_each_revision(capsys: pytest.CaptureFixture[str]) -> None:
-    view = JsonLines()
+    view = JsonLines[EvacuationView](lambda look: look)
     ended = evacuation_view(revision=8, phase=Phase.ENDED, outcome=Outcome.SUCCEEDED)
     for look in (evacuation_view(revision=7), evacuation_view(revision=7), ended):
         view.show(look)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cells.life.types import Layer, LayerRecord, LifeView, Phase
 from cells.providers.types import Account
-from controlplane.cli.life.watch import Lines, LiveView, goal_of
+from controlplane.cli.life.watch import Lines, Screen, goal_of
 from controlplane.cli.life.words import (
     BUILDING,
     DISMANTLING,
@@ -82,10 +82,11 @@ def test_lines_are_told_once_each_in_the_order_in_which_it_happens() -> None:
 
 
 def test_a_screen_shows_every_layer_and_what_can_be_done() -> None:
-    live, told = LiveView(), StringIO()
-    live.show(view(Phase.FAILED, PREFLIGHT, ACCOUNT, replace(BEGUN, problem="no quota")))
+    told = StringIO()
+    console = Console(file=told, width=120)
+    look = view(Phase.FAILED, PREFLIGHT, ACCOUNT, replace(BEGUN, problem="no quota"))
 
-    Console(file=told, width=120).print(live.render())
+    console.print(Screen()(look, NOW, console))
 
     assert "✓ Make its account" in told.getvalue()
     assert "no quota" in told.getvalue()

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from controlplane.cli.rollout.screen import Look
-from controlplane.cli.rollout.watch import JsonLines, Lines, ending
+from controlplane.cli.rollout.watch import Lines, ending
+from controlplane.cli.watching import JsonLines
 from rollout.types import CellStatus, Event, Outcome, Phase, RolloutView
 from tests.cli.rollout.views import NOW, ended, progress, rollout
 
@@ -54,7 +55,7 @@ def test_a_log_says_when_a_rollout_needs_a_person() -> None:
 
 
 def test_programs_get_a_line_for_each_revision(capsys: pytest.CaptureFixture[str]) -> None:
-    view = JsonLines()
+    view = JsonLines[Look](lambda look: look.rollout)
     for revision in (7, 7, 8):
         view.show(Look(replace(rollout(), revision=revision)))
 
